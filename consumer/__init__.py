@@ -1,0 +1,1 @@
+"""The service: from Kafka through Postgres to Sedna, and the answer back to Kafka."""

@@ -1,0 +1,1 @@
+"""The contracts: events in, results out, and the documents generated from them."""
