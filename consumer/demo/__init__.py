@@ -1,0 +1,1 @@
+"""The demo: a fake Sedna, servers of its own, and a world to show the service in."""

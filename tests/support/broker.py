@@ -1,0 +1,31 @@
+"""The settings of the one-node Kafka that tests use, wherever it runs."""
+
+#: The same as in tests/support/maven/pom.xml.
+VERSION = "4.3.1"
+
+SETTINGS = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    # A test that names a topic wrongly should hear of it.
+    "auto.create.topics.enable": "false",
+    # One node has no second copy.
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "1",
+    # Tests should not wait for members that may come, nor long for one that was killed.
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "500",
+}
+
+
+def listeners(*, host: str, port: int, controller: int, advertised: str) -> dict[str, str]:
+    """Where the node listens, and which address (`host:port`) clients are told."""
+    return {
+        "listeners": f"PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{advertised}",
+        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+    }

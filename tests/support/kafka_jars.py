@@ -1,0 +1,67 @@
+"""Apache Kafka itself, as jars from Maven, kept in the user's cache folder.
+
+Safe beside another run and after an interrupted one: the folder appears by renaming one that is
+complete, and one run at a time fills it.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.support.broker import VERSION
+from tests.support.java import java, maven
+from tests.support.servers import Unavailable
+
+_POM = Path(__file__).parent / "maven" / "pom.xml"
+_FETCH_SECONDS = 600
+
+
+def jars() -> Path:
+    """The folder of the jars; fetched if this machine has not got them."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sedna-sync"
+    complete = cache / f"kafka-{VERSION}"
+    if complete.is_dir():
+        return complete
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"kafka-{VERSION}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.is_dir():
+            for left_over in cache.glob(f"kafka-{VERSION}.part-*"):
+                shutil.rmtree(left_over)
+            part = Path(tempfile.mkdtemp(prefix=f"kafka-{VERSION}.part-", dir=cache))
+            try:
+                _fetch(part, lock=lock.fileno())
+                part.rename(complete)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+    return complete
+
+
+def _fetch(folder: Path, *, lock: int) -> None:
+    program = maven()
+    home = java().resolve().parents[1]
+    try:
+        done = subprocess.run(
+            [
+                *(program, "--batch-mode", "--quiet", "--strict-checksums", "--file", str(_POM)),
+                *("dependency:copy-dependencies", f"-DoutputDirectory={folder}"),
+            ],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_FETCH_SECONDS,
+            env={"JAVA_HOME": str(home), **os.environ},
+            # If this process is killed, Maven ends by itself, and the lock with it.
+            pass_fds=[lock],
+        )
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"Maven did not bring Kafka in {_FETCH_SECONDS} s") from None
+    if done.returncode != 0:
+        said = next(
+            (line for line in done.stdout.splitlines() if "ERROR" in line), "it said nothing"
+        )
+        raise Unavailable(f"Maven could not bring Kafka: {said}")
