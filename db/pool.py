@@ -1,0 +1,76 @@
+"""Connections to Postgres."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from db.errors import DatabaseError, translated
+
+# Texts, since asyncpg's classes take their type arguments only in its stubs.
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+)
+
+_APPLICATION = {"application_name": "sedna-sync", "timezone": "UTC"}
+
+
+async def open_pool(database_url: str, *, max_size: int = 8, command_timeout: float = 30) -> Pool:
+    """A pool that has proven that it can connect.
+
+    Args:
+        database_url: `postgresql://…`; never repeated in an error, since it holds a password.
+        max_size: connections at the most.
+        command_timeout: seconds that one statement may take.
+
+    Raises:
+        DatabaseUnavailable: the server cannot be reached.
+        DatabaseError: it refuses the user, the password or the database.
+    """
+    with _connecting(database_url):
+        pool: Pool = await asyncpg.create_pool(
+            database_url,
+            min_size=1,
+            max_size=max_size,
+            timeout=10,
+            command_timeout=command_timeout,
+            server_settings=_APPLICATION,
+        )
+    return pool
+
+
+async def connect(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """One connection of its own; raises as :func:`open_pool`."""
+    with _connecting(database_url):
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            database_url, timeout=10, server_settings=_APPLICATION
+        )
+    return connection
+
+
+@contextmanager
+def _connecting(database_url: str) -> Iterator[None]:
+    """Say in one line which server it was, and nothing that the URL keeps secret."""
+    try:
+        with translated():
+            yield
+    except DatabaseError as error:
+        raise type(error)(f"Postgres at {where(database_url)}: {error}") from error.__cause__
+    except ValueError as malformed:
+        raise DatabaseError(
+            f"Postgres at {where(database_url)}: {type(malformed).__name__}"
+        ) from None
+
+
+def where(database_url: str) -> str:
+    """Host, port and database of a URL, without user and password."""
+    try:
+        parts = urlsplit(database_url)
+        host = parts.hostname or "localhost"
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "a malformed address"
+    return f"{host}{port}{parts.path}"

@@ -1,0 +1,53 @@
+-- name: settle
+-- What came of a group of attempts: status, history and result events, all or nothing.
+WITH settlement AS (
+    SELECT * FROM unnest(
+        $1::bigint[], $2::text[], $3::integer[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
+        $8::timestamptz[], $9::bigint[], $10::bigint[], $11::boolean[], $12::text[], $13::text[],
+        $14::text[], $15::timestamptz[], $16::timestamptz[], $17::text[], $18::bytea[], $19::bytea[]
+    ) WITH ORDINALITY AS given (
+        sync_id, tenant_id, generation, attempt, state, outcome, next_attempt_at,
+        in_doubt_since, rec_id, hotel_id, adopted, error_code, error_message,
+        error_details, started_at, finished_at, topic, value, headers, place
+    )
+), settled AS (
+    UPDATE syncs
+    SET state = settlement.state,
+        attempts = settlement.attempt,
+        next_attempt_at = settlement.next_attempt_at,
+        -- Who stays in doubt keeps the mark as well: it was sent.
+        dispatched_at = CASE WHEN settlement.in_doubt_since IS NULL THEN NULL ELSE syncs.dispatched_at END,
+        in_doubt_since = settlement.in_doubt_since,
+        sedna_rec_id = coalesce(settlement.rec_id, syncs.sedna_rec_id),
+        sedna_hotel_id = coalesce(settlement.hotel_id, syncs.sedna_hotel_id),
+        adopted = settlement.adopted,
+        error_code = settlement.error_code,
+        error_message = settlement.error_message,
+        error_details = settlement.error_details::jsonb,
+        updated_at = now(),
+        settled_at = CASE WHEN settlement.state = 'pending' THEN NULL ELSE now() END
+    FROM settlement
+    WHERE syncs.id = settlement.sync_id
+      AND syncs.tenant_id = settlement.tenant_id
+      AND syncs.generation = settlement.generation
+      AND syncs.state = 'pending'
+    RETURNING syncs.id, syncs.kind, syncs.origin_partition
+), history AS (
+    INSERT INTO sync_attempts (
+        sync_id, tenant_id, generation, attempt, outcome, error_code, error_message, sedna_rec_id,
+        started_at, finished_at
+    )
+    SELECT sync_id, tenant_id, generation, attempt, outcome, error_code, error_message, rec_id,
+           started_at, finished_at
+    FROM settlement JOIN settled ON settled.id = settlement.sync_id
+    ORDER BY place
+), answered AS (
+    INSERT INTO outbox (kind, origin_partition, tenant_id, topic, key, value, headers)
+    SELECT settled.kind, settled.origin_partition, settlement.tenant_id, settlement.topic,
+           convert_to(settlement.tenant_id, 'UTF8'), settlement.value, settlement.headers
+    FROM settlement JOIN settled ON settled.id = settlement.sync_id
+    WHERE settlement.topic IS NOT NULL
+    ORDER BY place
+    RETURNING id
+)
+SELECT (SELECT array_agg(id) FROM settled) AS settled, (SELECT min(id) FROM answered) AS first_outbox_id

@@ -1,0 +1,201 @@
+"""The rows that other packages see, frozen.
+
+Times are aware and in UTC. `kind` is `reservation` or `stop_sale`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from schemas.kinds import Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where in Kafka an event stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A readable event, ready to be registered."""
+
+    tenant_id: str
+    kind: Kind
+    business_key: str  #: the voucher, or the stop sale's id as text
+    email_id: int | None
+    voucher_no: str | None
+    stop_sale_id: int | None
+    payload: str  #: JSON of the event's data
+    content_hash: bytes
+    event_id: str
+    event_time: datetime | None
+    traceparent: str | None
+    origin: Origin
+    lane: str | None  #: None: a stop sale, whose hotel is resolved later
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What makes two events the same piece of work."""
+        return (self.tenant_id, self.kind, self.business_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What `syncs` holds of an identity that has arrived again."""
+
+    id: int
+    state: str
+    content_hash: bytes
+    event_id: str
+    origin: Origin
+    in_doubt_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """The place that an arrival was given."""
+
+    id: int
+    seq: int
+    generation: int
+    registered_at: datetime
+    in_doubt_since: datetime | None = None
+    sedna_rec_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingSync:
+    """A sync that waits for its turn, as it stands in `syncs`."""
+
+    id: int
+    tenant_id: str
+    kind: Kind
+    email_id: int | None
+    voucher_no: str | None
+    stop_sale_id: int | None
+    payload: str = field(repr=False)  #: JSON of the event's data
+    event_id: str
+    event_time: datetime | None
+    traceparent: str | None
+    origin: Origin
+    seq: int  #: the order of the work
+    lane: str | None
+    generation: int
+    dispatched_at: datetime | None  #: set: a create was perhaps sent
+    in_doubt_since: datetime | None
+    attempts: int
+    next_attempt_at: datetime | None
+    sedna_rec_id: int | None
+    registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Stream:
+    """One tenant's pending work of one kind in one partition of origin."""
+
+    kind: Kind
+    partition: int
+    tenant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """An event that could not be read, byte for byte."""
+
+    origin: Origin
+    timestamp: datetime | None
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    digest: bytes
+    tenant_id: str | None
+    event_id: str | None
+    error_code: str
+    error_message: str
+    error_details: str | None  #: JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message that goes to Kafka through the outbox."""
+
+    kind: Kind
+    partition: int  #: of origin; its owner publishes
+    tenant_id: str | None
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRow:
+    """A message as the outbox holds it until Kafka has acknowledged it."""
+
+    id: int
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The result event of a settlement."""
+
+    topic: str
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What came of one attempt, as it is written."""
+
+    sync_id: int
+    tenant_id: str
+    generation: int
+    attempt: int  #: from 1
+    state: str  #: `pending`, `synced` or `failed`
+    outcome: str  #: `synced`, `failed`, `retry` or `in_doubt`
+    started_at: datetime
+    finished_at: datetime
+    next_attempt_at: datetime | None = None
+    in_doubt_since: datetime | None = None
+    rec_id: int | None = None
+    hotel_id: int | None = None
+    adopted: bool = False
+    error_code: str | None = None
+    error_message: str | None = None
+    error_details: str | None = None  #: JSON
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSettings:
+    """A tenant's account at Sedna; the password is still encrypted."""
+
+    tenant_id: str
+    sedna_api_url: str
+    sedna_username: str
+    sedna_password_encrypted: bytes = field(repr=False)
+    sedna_operator_id: int | None = None  #: None: learned at login
+    sedna_operator_code: str | None = None
+    sedna_authority_id: int = 207
+    is_active: bool = True
+    max_in_flight: int | None = None  #: None: the service's default
+    requests_per_second: float | None = None  #: None: no limit
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotelMapping:
+    """A person's word on which hotel a spelling means."""
+
+    name_key: str
+    name: str
+    hotel_id: int

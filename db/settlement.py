@@ -1,0 +1,55 @@
+"""Settling: status, attempt history and result event of a group of attempts, in one statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from db import headers, sql
+from db.errors import translated
+from db.pool import Pool
+from db.records import Settlement
+
+_SETTLE = sql.load("settlement")["settle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a group commit wrote."""
+
+    ids: frozenset[int]  #: the syncs that it settled; the others were no longer pending
+    first_outbox_id: int | None  #: None: it answered nothing
+
+
+async def settle(pool: Pool, settlements: Sequence[Settlement]) -> Settled:
+    """Write a group of settlements, no sync twice, all or nothing.
+
+    Raises:
+        DatabaseUnavailable: keep the settlements and write them again. If the connection broke
+            during the commit they may be written already; then writing them again changes nothing.
+    """
+    answers = [settlement.answer for settlement in settlements]
+    with translated():
+        row = await pool.fetchrow(
+            _SETTLE,
+            [settlement.sync_id for settlement in settlements],
+            [settlement.tenant_id for settlement in settlements],
+            [settlement.generation for settlement in settlements],
+            [settlement.attempt for settlement in settlements],
+            [settlement.state for settlement in settlements],
+            [settlement.outcome for settlement in settlements],
+            [settlement.next_attempt_at for settlement in settlements],
+            [settlement.in_doubt_since for settlement in settlements],
+            [settlement.rec_id for settlement in settlements],
+            [settlement.hotel_id for settlement in settlements],
+            [settlement.adopted for settlement in settlements],
+            [settlement.error_code for settlement in settlements],
+            [settlement.error_message for settlement in settlements],
+            [settlement.error_details for settlement in settlements],
+            [settlement.started_at for settlement in settlements],
+            [settlement.finished_at for settlement in settlements],
+            [answer and answer.topic for answer in answers],
+            [answer and answer.value for answer in answers],
+            [answer and headers.encode(answer.headers) for answer in answers],
+        )
+    if row is None:
+        return Settled(frozenset(), None)
+    return Settled(frozenset(row["settled"] or ()), row["first_outbox_id"])

@@ -1,0 +1,137 @@
+"""Pending work: loading it in order, and marking it before it is sent."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from db import sql
+from db.errors import translated
+from db.pool import Pool
+from db.records import Origin, PendingSync, Stream
+from schemas.kinds import Kind
+
+_QUERIES = sql.load("work")
+
+
+async def streams(pool: Pool) -> list[Stream]:
+    """Every (kind, partition of origin, tenant) that has pending work."""
+    with translated():
+        rows = await pool.fetch(_QUERIES["streams"])
+    return [Stream(Kind(row["kind"]), row["origin_partition"], row["tenant_id"]) for row in rows]
+
+
+async def page(pool: Pool, stream: Stream, *, after: int, limit: int) -> list[PendingSync]:
+    """The next pending syncs of one stream, in order.
+
+    Args:
+        pool: the connections.
+        stream: whose.
+        after: the `seq` of the last one that is known; 0 begins at the beginning.
+        limit: rows at the most.
+    """
+    with translated():
+        rows = await pool.fetch(
+            _QUERIES["page"],
+            stream.kind.value,
+            stream.partition,
+            stream.tenant_id,
+            after,
+            limit,
+        )
+    return [_pending(row) for row in rows]
+
+
+async def mark(
+    pool: Pool, wanted: Sequence[tuple[int, str]], lanes: Sequence[tuple[int, str, str]]
+) -> set[int]:
+    """Mark attempts as dispatched, before their first byte is sent.
+
+    Args:
+        pool: the connections.
+        wanted: (sync id, tenant id).
+        lanes: (sync id, tenant id, lane) of stop sales whose hotel was resolved since.
+
+    Returns:
+        The ids that were marked. One that is missing must not be sent: an earlier sync of its
+        lane is pending somewhere, or somebody else has settled or marked it.
+    """
+    with translated():
+        async with pool.acquire() as connection, connection.transaction():
+            if lanes:
+                await connection.execute(
+                    _QUERIES["store_lanes"],
+                    [sync_id for sync_id, _, _ in lanes],
+                    [tenant_id for _, tenant_id, _ in lanes],
+                    [lane for _, _, lane in lanes],
+                )
+            rows = await connection.fetch(
+                _QUERIES["mark"],
+                [sync_id for sync_id, _ in wanted],
+                [tenant_id for _, tenant_id in wanted],
+            )
+    return {row["id"] for row in rows}
+
+
+async def record_step_one(pool: Pool, made: Sequence[tuple[int, str, int, int]]) -> set[int]:
+    """Store the records that step 1 of stop sales made.
+
+    Args:
+        pool: the connections.
+        made: (sync id, tenant id, record id, hotel id).
+
+    Returns:
+        The ids of the syncs that were still pending.
+    """
+    with translated():
+        rows = await pool.fetch(
+            _QUERIES["record_step_one"],
+            [sync_id for sync_id, _, _, _ in made],
+            [tenant_id for _, tenant_id, _, _ in made],
+            [rec_id for _, _, rec_id, _ in made],
+            [hotel_id for _, _, _, hotel_id in made],
+        )
+    return {row["id"] for row in rows}
+
+
+async def hold_unsettled(pool: Pool, stream: Stream) -> None:
+    """Note as in doubt what a former owner of the stream marked and did not settle."""
+    with translated():
+        await pool.execute(
+            _QUERIES["hold_unsettled"], stream.kind.value, stream.partition, stream.tenant_id
+        )
+
+
+async def still_pending(pool: Pool, sync_ids: Sequence[int]) -> set[int]:
+    """Which of these syncs nobody has settled yet."""
+    with translated():
+        rows = await pool.fetch(_QUERIES["still_pending"], sync_ids)
+    return {row["id"] for row in rows}
+
+
+def _pending(row: asyncpg.Record) -> PendingSync:
+    return PendingSync(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        kind=Kind(row["kind"]),
+        email_id=row["email_id"],
+        voucher_no=row["voucher_no"],
+        stop_sale_id=row["stop_sale_id"],
+        payload=row["payload"],
+        event_id=row["event_id"],
+        event_time=row["event_time"],
+        traceparent=row["traceparent"],
+        origin=Origin(
+            topic=row["origin_topic"],
+            partition=row["origin_partition"],
+            offset=row["origin_offset"],
+        ),
+        seq=row["seq"],
+        lane=row["lane"],
+        generation=row["generation"],
+        dispatched_at=row["dispatched_at"],
+        in_doubt_since=row["in_doubt_since"],
+        attempts=row["attempts"],
+        next_attempt_at=row["next_attempt_at"],
+        sedna_rec_id=row["sedna_rec_id"],
+        registered_at=row["registered_at"],
+    )
