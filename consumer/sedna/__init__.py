@@ -1,0 +1,1 @@
+"""Everything that knows how Sedna speaks: matching, wire format, session, client."""
