@@ -1,0 +1,208 @@
+"""Tenants' accounts at Sedna: settings, credentials, connections, session and catalogue of each.
+
+An account is made when its tenant is first worked for, kept, and made anew when the tenant's
+settings or mappings change. Nothing of one tenant is ever reachable from another's account.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import httpx2
+
+from consumer.logs import get_logger
+from consumer.persistence import persistently
+from consumer.retry import backoff
+from consumer.sedna.catalogue import Catalogue
+from consumer.sedna.client import SednaClient
+from consumer.sedna.single_flight import SingleFlight
+from db import tenants
+from db.errors import DatabaseUnavailable
+from db.pool import Pool
+from db.records import TenantSettings
+
+_log = get_logger(__name__)
+
+#: So many unknown tenants are remembered as such; events can name any number of them.
+_REFUSED_AT_MOST = 10_000
+#: Seconds: the first wait before listening for changes again, and the longest.
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+
+
+class TenantNotConfigured(Exception):
+    """The tenant has no account here, or it is switched off; the message says which."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Account:
+    """One tenant's Sedna, until its settings change. Use it inside `with`."""
+
+    settings: TenantSettings
+    mappings: Mapping[str, int]  #: hotel ids by `matching.mapping_key`
+    client: SednaClient
+    catalogue: Catalogue
+    transport: httpx2.AsyncBaseTransport = field(repr=False)
+    _users: int = 0
+    _retired: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    def __enter__(self) -> Self:
+        self._users += 1
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._users -= 1
+        if not self._users:
+            self._retired.set()
+
+    async def close_when_unused(self) -> None:
+        """Close its connections once no request uses them: closing earlier would cause doubt."""
+        while self._users:
+            self._retired.clear()
+            await self._retired.wait()
+        await self.transport.aclose()
+
+
+#: Makes an account of a tenant's settings and its mappings; see `bootstrap.AccountBuilder`.
+BuildAccount = Callable[[TenantSettings, Mapping[str, int]], Account]
+
+
+class Accounts:
+    """The accounts of all tenants that are worked for."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        build: BuildAccount,
+        on_loaded: Callable[[str, int | None], None],
+    ) -> None:
+        self._pool = pool
+        self._build = build
+        self._on_loaded = on_loaded  # told the tenant and its own cap in flight
+        self._accounts: dict[str, Account] = {}
+        self._refused: dict[str, TenantNotConfigured] = {}
+        self._loading: dict[str, SingleFlight[Account]] = {}
+        self._changes = 0  # counts what was forgotten, so that a load can tell that it is stale
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def cached(self, tenant_id: str) -> Account | None:
+        """A tenant's account if it is in memory."""
+        return self._accounts.get(tenant_id)
+
+    async def get(self, tenant_id: str) -> Account:
+        """A tenant's account.
+
+        Raises:
+            TenantNotConfigured: it has none, or it is switched off.
+            CannotDecrypt: its stored password does not open.
+            ValueError: its address or the proxy for it cannot be used.
+        """
+        account = self._accounts.get(tenant_id)
+        if account is not None:
+            return account
+        refused = self._refused.get(tenant_id)
+        if refused is not None:
+            raise refused.with_traceback(None)
+        flight = self._loading.setdefault(tenant_id, SingleFlight())
+        try:
+            return await flight.do(lambda: self._load(tenant_id))
+        finally:
+            self._loading.pop(tenant_id, None)
+
+    async def _load(self, tenant_id: str) -> Account:
+        while True:
+            changes = self._changes
+            settings = await persistently(
+                lambda: tenants.get(self._pool, tenant_id), what="reading a tenant's settings"
+            )
+            mappings = await persistently(
+                lambda: tenants.mappings(self._pool, tenant_id), what="reading hotel mappings"
+            )
+            if self._changes == changes:
+                break
+        if settings is None or not settings.is_active:
+            refused = TenantNotConfigured(
+                f"tenant {tenant_id} has no Sedna account here: add it with "
+                f"`sedna-sync tenant set {tenant_id}`"
+                if settings is None
+                else f"tenant {tenant_id} is switched off: `sedna-sync tenant set {tenant_id} "
+                f"--active` switches it on"
+            )
+            if len(self._refused) >= _REFUSED_AT_MOST:
+                self._refused.clear()
+            self._refused[tenant_id] = refused
+            raise refused
+        account = self._build(settings, {each.name_key: each.hotel_id for each in mappings})
+        self._accounts[tenant_id] = account
+        self._on_loaded(tenant_id, settings.max_in_flight)
+        return account
+
+    def forget(self, tenant_id: str) -> None:
+        """A tenant's settings have changed: the next use reads them anew."""
+        self._changes += 1
+        self._refused.pop(tenant_id, None)
+        account = self._accounts.pop(tenant_id, None)
+        if account is not None:
+            closing = asyncio.create_task(account.close_when_unused())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    def forget_all(self) -> None:
+        """Changes may have been missed: read everybody's settings anew."""
+        for tenant_id in [*self._accounts, *self._refused]:
+            self.forget(tenant_id)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for closing in self._closing:
+            closing.cancel()
+        for account in self._accounts.values():
+            with contextlib.suppress(httpx2.TransportError):
+                await account.transport.aclose()
+
+
+class TenantWatch:
+    """Hears of changes of tenants' settings and mappings as soon as they are committed."""
+
+    def __init__(
+        self,
+        *,
+        database_url: str,
+        on_change: Callable[[str], None],
+        on_reconnected: Callable[[], None],
+    ) -> None:
+        self._database_url = database_url
+        self._on_change = on_change
+        self._on_reconnected = on_reconnected
+
+    def __repr__(self) -> str:
+        return "TenantWatch()"
+
+    async def run(self) -> None:
+        """Listen, until cancelled; a connection that breaks is made anew."""
+        failures = 0
+
+        def connected() -> None:
+            nonlocal failures
+            failures = 0
+            # What changed while nobody listened was not reported.
+            self._on_reconnected()
+
+        while True:
+            try:
+                await tenants.listen(
+                    self._database_url, on_change=self._on_change, on_connected=connected
+                )
+            except DatabaseUnavailable as error:
+                failures += 1
+                wait = backoff(failures, base=_FIRST_WAIT, cap=_LONGEST_WAIT, jitter=1.0)
+                _log.warning("not_listening_for_changes", error=str(error), retry_in=wait)
+                await asyncio.sleep(wait)

@@ -1,0 +1,177 @@
+"""A bounded window of each stream's pending syncs in memory; the rest waits in Postgres.
+
+A stream is one tenant's work of one kind in one partition of origin. What was registered just now
+goes straight into the lanes if its stream is wholly in memory and has room; otherwise it is loaded
+later, in order, as the window drains. So memory does not grow with the backlog, and each sync is
+loaded once.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from consumer.lanes import Lanes
+from consumer.logs import get_logger
+from consumer.ownership import Ownership
+from consumer.persistence import persistently
+from consumer.sync import Sync, from_row
+from db import work
+from db.pool import Pool
+from db.records import PendingSync, Stream
+
+_log = get_logger(__name__)
+
+#: A window holds this many times what the tenant may have in flight, and at least so many syncs.
+_WINDOW_FACTOR, _WINDOW_LEAST = 4, 64
+#: With those that wait in parked lanes, a stream holds at most this many times its window.
+_PARKED_FACTOR = 8
+#: Seconds between two looks for work that came to be pending without our doing.
+_SWEEP_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class _Position:
+    seq: int = 0  # all that is pending up to here is in memory
+    more: bool = True  # there may be more behind it in Postgres
+    signals: int = 0  # how often something was put behind it
+
+
+class Backlog:
+    """Feeds the lanes."""
+
+    def __init__(self, *, pool: Pool, lanes: Lanes, ownership: Ownership) -> None:
+        self._pool = pool
+        self._lanes = lanes
+        self._ownership = ownership
+        self._admit: Callable[[Sync], None] = _nowhere
+        self._positions: dict[Stream, _Position] = {}
+        self._hungry = asyncio.Event()
+        self._sweep_now = asyncio.Event()
+
+    def admit_with(self, admit: Callable[[Sync], None]) -> None:
+        """Put syncs into their lanes with `admit`; to be called before anything comes in."""
+        self._admit = admit
+
+    # -- what others tell ---------------------------------------------------------------------
+
+    def registered(self, syncs: Iterable[Sync]) -> None:
+        """Take in what was registered just now, in order of `seq`."""
+        for sync in syncs:
+            stream = sync.stream
+            position = self._positions.get(stream)
+            if position is None:
+                # A stream that nobody has asked Postgres about may have older work there.
+                position = self._positions[stream] = _Position()
+            position.signals += 1
+            if not position.more and self._room(stream) > 0:
+                position.seq = sync.seq
+                self._admit(sync)
+            else:
+                position.more = True
+                self._hungry.set()
+
+    def drained(self) -> None:
+        """Something has left the lanes, so there may be room."""
+        self._hungry.set()
+
+    def assigned(self) -> None:
+        """We own other partitions than before: find out what is pending in them."""
+        self._sweep_now.set()
+
+    def revoked(self, streams: Collection[Stream]) -> None:
+        """These streams are no longer ours."""
+        for stream in streams:
+            self._positions.pop(stream, None)
+
+    def streams(self) -> list[Stream]:
+        """All streams that are known."""
+        return list(self._positions)
+
+    # -- the two tasks ------------------------------------------------------------------------
+
+    async def feed(self) -> None:
+        """Load what there is room for, until cancelled."""
+        while True:
+            await self._hungry.wait()
+            self._hungry.clear()
+            for stream, position in list(self._positions.items()):
+                # Half a window at least, so that one query serves many syncs.
+                if position.more and self._room(stream) >= self._window(stream) // 2:
+                    await self._load(stream, position)
+
+    async def sweep(self) -> None:
+        """Find streams with pending work, at each assignment and now and then, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(_SWEEP_SECONDS):
+                    await self._sweep_now.wait()
+            except TimeoutError:
+                pass
+            self._sweep_now.clear()
+            await self._discover()
+            await self._release_settled()
+
+    async def _discover(self) -> None:
+        ownership_round = self._ownership.round
+        found = await persistently(lambda: work.streams(self._pool), what="looking for work")
+        for stream in found:
+            if not self._ownership.owns_stream(stream):
+                continue
+            if stream not in self._positions:
+                # Before anything of it is loaded, and after its former owner has let go.
+                await persistently(
+                    lambda stream=stream: work.hold_unsettled(self._pool, stream),  # type: ignore[misc]
+                    what="holding what was sent and not settled",
+                )
+                if self._ownership.round != ownership_round:
+                    self._sweep_now.set()
+                    return
+                self._positions.setdefault(stream, _Position())
+            else:
+                # Read it again from the beginning: what is in memory is passed over, and what
+                # was tried anew by other hands, behind our position, is found.
+                self._positions[stream].seq = 0
+                self._positions[stream].more = True
+        self._hungry.set()
+
+    async def _release_settled(self) -> None:
+        parked = [sync.id for sync in self._lanes.parked_without_time()]
+        if parked:
+            pending = await persistently(
+                lambda: work.still_pending(self._pool, parked), what="looking after held syncs"
+            )
+            self._lanes.release(set(parked) - pending)
+            self.drained()
+
+    # -- loading ------------------------------------------------------------------------------
+
+    def _window(self, stream: Stream) -> int:
+        return max(_WINDOW_LEAST, _WINDOW_FACTOR * self._lanes.limit(stream.tenant_id))
+
+    def _room(self, stream: Stream) -> int:
+        window = self._window(stream)
+        return min(
+            window - self._lanes.runnable(stream),
+            _PARKED_FACTOR * window - self._lanes.loaded(stream),
+        )
+
+    async def _load(self, stream: Stream, position: _Position) -> None:
+        signals, limit = position.signals, self._room(stream)
+        rows: list[PendingSync] = await persistently(
+            lambda: work.page(self._pool, stream, after=position.seq, limit=limit),
+            what="loading work",
+        )
+        if self._positions.get(stream) is not position:
+            return  # revoked meanwhile
+        for row in rows:
+            position.seq = row.seq
+            if row.id not in self._lanes:
+                self._admit(from_row(row))
+        if len(rows) < limit and position.signals == signals:
+            position.more = False
+        elif rows or position.signals != signals:
+            self._hungry.set()
+
+
+def _nowhere(sync: Sync) -> None:
+    raise RuntimeError(f"sync {sync.id} came in before there was a way to admit it")

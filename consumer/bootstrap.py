@@ -1,0 +1,227 @@
+"""Builds the service: the only place where concrete objects are made and put together."""
+
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+
+from consumer.accounts import Account, Accounts, TenantWatch
+from consumer.backlog import Backlog
+from consumer.clock import Clock, SystemClock
+from consumer.credentials import Keyring
+from consumer.dispatcher import Dispatcher
+from consumer.intake import Intake
+from consumer.kafka import build_consumer, build_producer
+from consumer.lanes import Lanes
+from consumer.ownership import Ownership
+from consumer.processor import Processor
+from consumer.publisher import Publisher
+from consumer.rebalance import Drain, RebalanceListener
+from consumer.registrar import Registrar
+from consumer.sedna.catalogue import Catalogue
+from consumer.sedna.client import SednaClient
+from consumer.sedna.exchange import Exchange, Timeouts
+from consumer.sedna.proxy import build_transport
+from consumer.sedna.secrets import Credentials
+from consumer.sedna.session import Session
+from consumer.sedna.transport import build_ssl_context
+from consumer.service import Service
+from consumer.settings import Settings
+from consumer.settler import Settler, Topics
+from consumer.sync import Sync
+from consumer.verdict import Policy
+from db import migrate
+from db.pool import open_pool
+from db.records import TenantSettings
+from schemas.kinds import Kind
+
+
+async def build(settings: Settings) -> Service:
+    """A service that is ready to run; the database is connected and checked, Kafka is not yet.
+
+    Raises:
+        DatabaseError: Postgres cannot be reached, or its tables are not those of this release.
+        ValueError: a setting that the service needs is missing.
+    """
+    if settings.database_url is None or settings.encryption_keys is None:
+        raise ValueError("the service needs DATABASE_URL and ENCRYPTION_KEYS")
+    database_url = settings.database_url.get_secret_value()
+    pool = await open_pool(database_url, max_size=10)
+    try:
+        await migrate.check(pool)
+    except BaseException:
+        await pool.close()
+        raise
+
+    clock = SystemClock()
+    client_id = f"sedna-sync-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    consumer = build_consumer(settings, client_id=client_id)
+    producer = build_producer(settings, client_id=client_id)
+    kinds = {
+        settings.topic_reservations: Kind.RESERVATION,
+        settings.topic_stop_sales: Kind.STOP_SALE,
+    }
+
+    ownership = Ownership()
+    lanes = Lanes(
+        max_in_flight=settings.max_in_flight,
+        max_in_flight_per_tenant=settings.max_in_flight_per_tenant,
+    )
+    publisher = Publisher(pool=pool, producer=producer, ownership=ownership)
+    settler = Settler(
+        pool=pool,
+        topics=Topics(synced=settings.topic_synced, failed=settings.topic_failed),
+        on_answered=publisher.written,
+    )
+    accounts = Accounts(
+        pool=pool,
+        build=AccountBuilder(settings=settings, clock=clock, environ=os.environ),
+        on_loaded=lanes.set_limit,
+    )
+    # Two that tell each other: what leaves the lanes makes room, and what comes in is to be run.
+    backlog = Backlog(pool=pool, lanes=lanes, ownership=ownership)
+    processor = Processor(
+        pool=pool,
+        lanes=lanes,
+        accounts=accounts,
+        settler=settler,
+        clock=clock,
+        policy=Policy(
+            retry_base=settings.retry_base,
+            retry_cap=settings.retry_cap,
+            give_up_after=settings.give_up_after,
+        ),
+        on_left=backlog.drained,
+    )
+    dispatcher = Dispatcher(lanes=lanes, clock=clock, process=processor.process)
+
+    def admit(sync: Sync) -> None:
+        processor.admit(sync)
+        dispatcher.kick()
+
+    backlog.admit_with(admit)
+    registrar = Registrar(
+        pool=pool,
+        clock=clock,
+        topic_failed=settings.topic_failed,
+        topic_deadletter=settings.topic_deadletter,
+    )
+    intake = Intake(
+        consumer=consumer,
+        registrar=registrar,
+        ownership=ownership,
+        kinds=kinds,
+        backlog=backlog,
+        publisher=publisher,
+    )
+    drain = Drain(
+        lanes=lanes,
+        dispatcher=dispatcher,
+        backlog=backlog,
+        publisher=publisher,
+        timeout=settings.drain_timeout,
+    )
+
+    def on_tenant_changed(tenant_id: str) -> None:
+        accounts.forget(tenant_id)
+        lanes.wake_tenant(tenant_id)
+        dispatcher.kick()
+
+    return Service(
+        pool=pool,
+        consumer=consumer,
+        producer=producer,
+        topics=list(kinds),
+        listener=RebalanceListener(
+            consumer=consumer,
+            kinds=kinds,
+            ownership=ownership,
+            intake=intake,
+            backlog=backlog,
+            dispatcher=dispatcher,
+            publisher=publisher,
+            drain=drain,
+        ),
+        intake=intake,
+        backlog=backlog,
+        dispatcher=dispatcher,
+        processor=processor,
+        settler=settler,
+        publisher=publisher,
+        accounts=accounts,
+        drain=drain,
+        tenant_watch=TenantWatch(
+            database_url=database_url,
+            on_change=on_tenant_changed,
+            on_reconnected=accounts.forget_all,
+        ),
+    )
+
+
+class AccountBuilder:
+    """Makes tenants' accounts; all of them share one SSL context, and nothing else."""
+
+    def __init__(self, *, settings: Settings, clock: Clock, environ: Mapping[str, str]) -> None:
+        """Build it.
+
+        Raises:
+            ValueError: there are no ENCRYPTION_KEYS.
+        """
+        if settings.encryption_keys is None:
+            raise ValueError("accounts need ENCRYPTION_KEYS")
+        self._settings = settings
+        self._keyring = Keyring.parse(settings.encryption_keys.get_secret_value())
+        self._clock = clock
+        self._environ = environ
+        self._ssl_context = build_ssl_context()
+
+    def __call__(self, tenant: TenantSettings, mappings: Mapping[str, int]) -> Account:
+        """Build one tenant's account; nothing is sent.
+
+        Raises:
+            CannotDecrypt: the stored password does not open.
+            ValueError: the address or the proxy cannot be used.
+        """
+        settings = self._settings
+        credentials = Credentials(
+            tenant.sedna_username,
+            self._keyring.decrypt(tenant.sedna_password_encrypted, tenant_id=tenant.tenant_id),
+        )
+        transport = build_transport(
+            base_url=tenant.sedna_api_url,
+            max_connections=tenant.max_in_flight or settings.max_in_flight_per_tenant,
+            ssl_context=self._ssl_context,
+            allow_private_addresses=settings.allow_private_addresses,
+            environ=self._environ,
+        )
+        exchange = Exchange(
+            base_url=tenant.sedna_api_url,
+            credentials=credentials,
+            transport=transport,
+            timeouts=Timeouts(connect=settings.connect_timeout, request=settings.request_timeout),
+            clock=self._clock.elapsed,
+            observe=lambda _: None,
+        )
+        session = Session(
+            exchange=exchange,
+            credentials=credentials,
+            operator_id=tenant.sedna_operator_id,
+            clock=self._clock.elapsed,
+            login_cool_down=settings.breaker_cool_down,
+        )
+        client = SednaClient(
+            session=session,
+            credentials=credentials,
+            # A: who has no code of its own is shown by its user name.
+            operator_code=tenant.sedna_operator_code or tenant.sedna_username,
+            authority_id=tenant.sedna_authority_id,
+        )
+        return Account(
+            settings=tenant,
+            mappings=mappings,
+            client=client,
+            catalogue=Catalogue(
+                client=client, clock=self._clock.elapsed, ttl=settings.catalogue_ttl
+            ),
+            transport=transport,
+        )

@@ -1,0 +1,63 @@
+"""What several commands do: read the settings, open the database, print JSON."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import click
+
+from consumer.credentials import Keyring
+from consumer.settings import Settings
+from db import migrate
+from db.pool import Pool, open_pool
+
+T = TypeVar("T")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and only that.")
+
+
+def load_settings(*needs: str) -> Settings:
+    """The settings of this process; `needs` are those without which the command cannot work."""
+    return Settings.load(os.environ, needs=needs)
+
+
+def database_url(settings: Settings) -> str:
+    """The database's address, which `load_settings` has made sure of."""
+    if settings.database_url is None:
+        raise ValueError("the command did not ask for DATABASE_URL")
+    return settings.database_url.get_secret_value()
+
+
+def keyring(settings: Settings) -> Keyring:
+    """The encryption keys, which `load_settings` has made sure of."""
+    if settings.encryption_keys is None:
+        raise ValueError("the command did not ask for ENCRYPTION_KEYS")
+    return Keyring.parse(settings.encryption_keys.get_secret_value())
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[Pool]:
+    """A small pool on a database that has this release's tables.
+
+    Raises:
+        DatabaseError: it cannot be reached, or `migrate` has not been run.
+    """
+    pool = await open_pool(database_url(settings), max_size=2)
+    try:
+        await migrate.check(pool)
+        yield pool
+    finally:
+        await pool.close()
+
+
+def wait_for(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's asynchronous part."""
+    return asyncio.run(work)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON on standard output."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))

@@ -1,0 +1,82 @@
+"""Starts what may run: takes syncs from the lanes and gives each to the processor in a task.
+
+It decides nothing about a sync: the lanes say which is next, the processor what becomes of it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+
+from consumer.clock import Clock
+from consumer.lanes import Lanes
+from consumer.sync import Sync
+from db.records import Stream
+
+
+class Dispatcher:
+    """The one place where work is started."""
+
+    def __init__(
+        self, *, lanes: Lanes, clock: Clock, process: Callable[[Sync], Awaitable[None]]
+    ) -> None:
+        self._lanes = lanes
+        self._clock = clock
+        self._process = process
+        self._wake = asyncio.Event()
+        self._returned = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopping = False
+
+    def kick(self) -> None:
+        """Something may be ready that was not: a sync came in, a slot or a lane is free."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Start nothing more; :meth:`run` returns once what runs has ended."""
+        self._stopping = True
+        self._wake.set()
+
+    async def returned(self, streams: Collection[Stream]) -> None:
+        """Wait until nothing of these streams is out."""
+        while self._lanes.out_of(streams):
+            self._returned.clear()
+            await self._returned.wait()
+
+    async def run(self) -> None:
+        """Start what is ready, as long as it goes on."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                if self._stopping:
+                    break
+                self._lanes.wake(self._clock.elapsed())
+                while (sync := self._lanes.take()) is not None:
+                    if not self._must_wait(sync):
+                        tasks.create_task(self._run_one(sync))
+                self._set_timer()
+
+    async def _run_one(self, sync: Sync) -> None:
+        await self._process(sync)
+        self._returned.set()
+        self._wake.set()
+
+    def _must_wait(self, sync: Sync) -> bool:
+        """Park what is not due yet, and what was perhaps sent already."""
+        if sync.in_doubt_since is not None and sync.rec_id is None:
+            self._lanes.park(sync, None)
+            return True
+        if sync.next_attempt_at is not None:
+            wait = (sync.next_attempt_at - self._clock.now()).total_seconds()
+            if wait > 0:
+                self._lanes.park(sync, self._clock.elapsed() + wait)
+                return True
+        return False
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._lanes.next_due()
+        if due is not None:
+            wait = max(0.0, due - self._clock.elapsed())
+            self._timer = asyncio.get_running_loop().call_later(wait, self._wake.set)

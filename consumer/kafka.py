@@ -1,0 +1,91 @@
+"""Builds the Kafka clients, with every default overridden that would break a promise."""
+
+import ssl
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+
+from consumer.settings import Settings
+
+#: Seconds by which each limit lies above the one that it has to outlive:
+#: request timeout > rebalance timeout > drain.
+_MARGIN = 10.0
+_SESSION_TIMEOUT_MS = 30_000
+#: Topics that appear, and partitions that are added, are seen within this time.
+_METADATA_MAX_AGE_MS = 15_000
+
+
+def build_consumer(settings: Settings, *, client_id: str) -> AIOKafkaConsumer:
+    """A consumer of the group, not subscribed yet.
+
+    It commits only when told, begins at the beginning, sees committed records only, and gives
+    partition n of both topics to the same member.
+    """
+    rebalance_ms = round((settings.drain_timeout + _MARGIN) * 1000)
+    return AIOKafkaConsumer(
+        **_connection(settings),
+        client_id=client_id,
+        group_id=settings.kafka_group_id,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        partition_assignment_strategy=(RangePartitionAssignor,),
+        session_timeout_ms=_SESSION_TIMEOUT_MS,
+        heartbeat_interval_ms=_SESSION_TIMEOUT_MS // 10,
+        rebalance_timeout_ms=rebalance_ms,
+        request_timeout_ms=rebalance_ms + round(_MARGIN * 1000),
+        metadata_max_age_ms=_METADATA_MAX_AGE_MS,
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+    )
+
+
+def build_producer(settings: Settings, *, client_id: str) -> AIOKafkaProducer:
+    """An idempotent producer: each message once, in order, acknowledged by all replicas."""
+    return AIOKafkaProducer(
+        **_connection(settings),
+        client_id=client_id,
+        enable_idempotence=True,
+        acks="all",
+        linger_ms=2,
+        # A dead letter carries its event's bytes, which may be as large as the broker allows.
+        max_request_size=8 * 1024 * 1024,
+        metadata_max_age_ms=_METADATA_MAX_AGE_MS,
+    )
+
+
+def build_admin(settings: Settings, *, client_id: str) -> AIOKafkaAdminClient:
+    """A client that asks about topics; it changes nothing."""
+    return AIOKafkaAdminClient(
+        **_connection(settings), client_id=client_id, request_timeout_ms=10_000
+    )
+
+
+def _connection(settings: Settings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_security_protocol.endswith("SSL"):
+        options["ssl_context"] = _ssl_context(settings)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password
+        options |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": None if password is None else password.get_secret_value(),
+        }
+    return options
+
+
+def _ssl_context(settings: Settings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+    if settings.kafka_ssl_certfile is not None:
+        password = settings.kafka_ssl_key_password
+        context.load_cert_chain(
+            settings.kafka_ssl_certfile,
+            settings.kafka_ssl_keyfile,
+            None if password is None else password.get_secret_value(),
+        )
+    return context

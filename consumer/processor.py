@@ -1,0 +1,240 @@
+"""What happens to a sync between coming into its lane and leaving it.
+
+It says which lane a sync belongs into, has the attempt made, asks for the verdict, has it settled,
+and then lets the lane go on, wait, or be held.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import assert_never
+
+from structlog.stdlib import BoundLogger
+
+from consumer.accounts import Accounts, TenantNotConfigured
+from consumer.attempt import Attempt, NotOurTurn, OtherLane
+from consumer.clock import Clock
+from consumer.credentials import CannotDecrypt
+from consumer.lanes import Lanes
+from consumer.logs import get_logger
+from consumer.outcome import Blocked, Outcome, Refused
+from consumer.persistence import GroupCommit, persistently
+from consumer.resolving import hotel_if_cached
+from consumer.sedna.matching import Hotel
+from consumer.settler import Settler
+from consumer.sync import UNRESOLVED_LANE, Sync, reservation_lane, stop_sale_lane
+from consumer.verdict import Failed, InDoubt, Policy, Postponed, RetryAt, Synced, Verdict, decide
+from db import work
+from db.pool import Pool
+from schemas.inbound import StopSaleCreated
+from schemas.kinds import Kind
+from schemas.outcomes import ErrorCode
+
+_log = get_logger(__name__)
+
+#: Seconds that the first mark of a group waits for others.
+_LINGER = 0.003
+#: Seconds until a refused mark is asked for again: an earlier one of the lane is pending elsewhere.
+_TURN_SECONDS = 1.0
+#: Seconds until an account that cannot be used is looked at again; a change of settings wakes it.
+_UNUSABLE_SECONDS = 30.0
+
+
+class Processor:
+    """Works on the syncs that the dispatcher takes from the lanes."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        lanes: Lanes,
+        accounts: Accounts,
+        settler: Settler,
+        clock: Clock,
+        policy: Policy,
+        on_left: Callable[[], None],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._pool = pool
+        self._lanes = lanes
+        self._accounts = accounts
+        self._settler = settler
+        self._clock = clock
+        self._policy = policy
+        self._on_left = on_left  # a sync has left the lanes: there may be room
+        self._jitter = jitter
+        self._lanes_to_store: list[tuple[int, str, str]] = []
+        self._marks = GroupCommit(self._mark_group, what="marking", linger=_LINGER)
+        self._steps = GroupCommit(self._step_group, what="storing step 1", linger=_LINGER)
+
+    async def mark(self) -> None:
+        """Write dispatch marks, until cancelled."""
+        await self._marks.run()
+
+    async def store_steps(self) -> None:
+        """Write the records that step 1 of stop sales made, until cancelled."""
+        await self._steps.run()
+
+    # -- into a lane --------------------------------------------------------------------------
+
+    def admit(self, sync: Sync) -> None:
+        """Put a sync into its lane; no I/O."""
+        self._lanes.add(sync, self._lane_for(sync))
+
+    def _lane_for(self, sync: Sync) -> str:
+        if sync.kind is Kind.RESERVATION:
+            return reservation_lane(sync.voucher_no or "")
+        # Behind one that is not resolved yet, since that may be of the same hotel.
+        if self._lanes.has_lane(sync.tenant_id, UNRESOLVED_LANE):
+            return UNRESOLVED_LANE
+        account = self._accounts.cached(sync.tenant_id)
+        if account is None or not isinstance(sync.data, StopSaleCreated):
+            return UNRESOLVED_LANE
+        hotel = hotel_if_cached(account, sync.data)
+        return UNRESOLVED_LANE if hotel is None else self._stop_sale_lane(sync, hotel)
+
+    def _stop_sale_lane(self, sync: Sync, hotel: Hotel) -> str:
+        lane = stop_sale_lane(hotel.id)
+        if sync.stored_lane != lane:
+            # Stored together with the next mark of any sync, and so before any later one's.
+            self._lanes_to_store.append((sync.id, sync.tenant_id, lane))
+            sync.stored_lane = lane
+        return lane
+
+    # -- out of a lane ------------------------------------------------------------------------
+
+    async def process(self, sync: Sync) -> None:
+        """Make one attempt at a sync that was taken from its lane, and see to what follows."""
+        started_at = self._clock.now()
+        try:
+            outcome = await self._attempt(sync)
+        except NotOurTurn:
+            await self._wait_for_turn(sync)
+            return
+        except OtherLane as other:
+            self._lanes.move(sync, self._stop_sale_lane(sync, other.hotel))
+            return
+        self._lanes.landed(sync)
+        finished_at = self._clock.now()
+        verdict = decide(
+            outcome,
+            attempt=sync.attempts + 1,
+            age=finished_at - sync.registered_at,
+            now=finished_at,
+            policy=self._policy,
+            jitter=self._jitter(),
+        )
+        await self._follow(sync, verdict, started_at, finished_at)
+
+    async def _attempt(self, sync: Sync) -> Outcome:
+        try:
+            account = await self._accounts.get(sync.tenant_id)
+        except TenantNotConfigured as error:
+            return Refused(ErrorCode.TENANT_NOT_CONFIGURED, str(error))
+        except (CannotDecrypt, ValueError) as error:
+            return Blocked(str(error), _UNUSABLE_SECONDS)
+        attempt = Attempt(
+            sync=sync,
+            account=account,
+            mark=self._mark,
+            record_step_one=self._record_step_one,
+            in_lane=self._in_lane,
+        )
+        with account:
+            try:
+                return await attempt.run()
+            except (NotOurTurn, OtherLane):
+                raise
+            except Exception as error:  # noqa: BLE001  # what one event brings out is its own
+                # and must not end the service of all others; it is shown, and never re-sent.
+                _line(sync).exception("unexpected_error")
+                return attempt.after(error)
+
+    async def _follow(
+        self, sync: Sync, verdict: Verdict, started_at: datetime, finished_at: datetime
+    ) -> None:
+        log = _line(sync)
+        if isinstance(verdict, Postponed):
+            log.warning("postponed", until=verdict.at.isoformat(), reason=verdict.reason)
+            self._park(sync, verdict.at)
+            return
+        settled = await self._settler.settle(
+            sync, verdict, started_at=started_at, finished_at=finished_at
+        )
+        if not settled:
+            log.warning("settled_elsewhere", verdict=type(verdict).__name__)
+            self._leave(sync)
+            return
+        sync.attempts += 1
+        match verdict:
+            case Synced(rec_id=rec_id, hotel_id=hotel_id, adopted=adopted):
+                log.info("synced", rec_id=rec_id, hotel_id=hotel_id, adopted=adopted)
+                self._leave(sync)
+            case Failed(code=code, message=message):
+                log.warning("failed", code=code.value, error=message, attempts=sync.attempts)
+                self._leave(sync)
+            case RetryAt(at=at, reason=reason):
+                log.warning("will_retry", at=at.isoformat(), reason=reason, attempts=sync.attempts)
+                sync.next_attempt_at = at
+                self._park(sync, at)
+            case InDoubt(since=since, reason=reason):
+                log.error("in_doubt", since=since.isoformat(), reason=reason)
+                sync.in_doubt_since = since
+                self._lanes.park(sync, None)
+            case never:
+                assert_never(never)
+
+    def _park(self, sync: Sync, until: datetime) -> None:
+        wait = (until - self._clock.now()).total_seconds()
+        self._lanes.park(sync, self._clock.elapsed() + max(wait, 0.0))
+
+    def _leave(self, sync: Sync) -> None:
+        self._lanes.finish(sync)
+        self._on_left()
+
+    async def _wait_for_turn(self, sync: Sync) -> None:
+        pending = await persistently(
+            lambda: work.still_pending(self._pool, [sync.id]), what="asking after a refused mark"
+        )
+        if sync.id in pending:
+            _line(sync).info("waits_for_its_turn")
+            self._lanes.park(sync, self._clock.elapsed() + _TURN_SECONDS)
+        else:
+            self._leave(sync)
+
+    # -- what an attempt may ask for ----------------------------------------------------------
+
+    def _in_lane(self, sync: Sync, hotel: Hotel) -> bool:
+        return self._lanes.lane_of(sync) == stop_sale_lane(hotel.id)
+
+    async def _mark(self, sync: Sync) -> None:
+        if not await self._marks.submit(sync):
+            raise NotOurTurn
+
+    async def _mark_group(self, syncs: Sequence[Sync]) -> Sequence[bool]:
+        lanes = list(self._lanes_to_store)
+        marked = await work.mark(self._pool, [(sync.id, sync.tenant_id) for sync in syncs], lanes)
+        del self._lanes_to_store[: len(lanes)]
+        return [sync.id in marked for sync in syncs]
+
+    async def _record_step_one(self, sync: Sync, rec_id: int, hotel_id: int) -> None:
+        if not await self._steps.submit((sync, rec_id, hotel_id)):
+            _line(sync).error("settled_elsewhere_between_steps", rec_id=rec_id)
+
+    async def _step_group(self, steps: Sequence[tuple[Sync, int, int]]) -> Sequence[bool]:
+        stored = await work.record_step_one(
+            self._pool,
+            [(sync.id, sync.tenant_id, rec_id, hotel_id) for sync, rec_id, hotel_id in steps],
+        )
+        return [sync.id in stored for sync, _, _ in steps]
+
+
+def _line(sync: Sync) -> BoundLogger:
+    """A logger whose lines say which sync they are about."""
+    return _log.bind(
+        tenant=sync.tenant_id,
+        kind=sync.kind.value,
+        sync=sync.id,
+        item=sync.item,
+        event_id=sync.event_id,
+    )

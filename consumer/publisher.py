@@ -1,0 +1,124 @@
+"""From the outbox to Kafka: in order per tenant, deleted only once acknowledged.
+
+One way for all messages, whether they were written a moment ago or left over by a crash: read a
+page, send it, wait for the acknowledgements, delete. A crash before the delete publishes again,
+with the same ids.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from consumer.logs import get_logger
+from consumer.ownership import Ownership
+from consumer.persistence import persistently
+from consumer.retry import backoff
+from db import outbox
+from db.pool import Pool
+from db.records import OutboxRow
+from schemas.kinds import Kind
+
+_log = get_logger(__name__)
+
+_PAGE = 500
+#: Seconds between two reads from the very beginning, for messages that others have left to us.
+_REREAD_SECONDS = 5.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
+
+
+class Publisher:
+    """Publishes the messages of the partitions that are ours."""
+
+    def __init__(self, *, pool: Pool, producer: AIOKafkaProducer, ownership: Ownership) -> None:
+        self._pool = pool
+        self._producer = producer
+        self._ownership = ownership
+        self._after = 0  # messages up to here are acknowledged
+        self._some = asyncio.Event()
+        self._empty = asyncio.Event()
+
+    def written(self, first_id: int) -> None:
+        """Messages from `first_id` on were committed to the outbox."""
+        # Groups commit out of order: one with lower ids can become visible after a higher one.
+        self._after = min(self._after, first_id - 1)
+        self._empty.clear()
+        self._some.set()
+
+    def assigned(self) -> None:
+        """We own other partitions than before: publish what is left over in them."""
+        self.written(1)
+
+    async def drained(self) -> None:
+        """Wait until nothing of ours is left to publish."""
+        self.written(1)
+        await self._empty.wait()
+
+    async def run(self) -> None:
+        """Publish, until cancelled."""
+        failures = 0
+        while True:
+            await self._wait_for_some()
+            try:
+                more = await self._publish_page()
+                failures = 0
+            except KafkaError as error:
+                failures += 1
+                wait = backoff(failures, base=_FIRST_WAIT, cap=_LONGEST_WAIT, jitter=1.0)
+                _log.warning(
+                    "publishing_failed", error=f"{type(error).__name__}: {error}", retry_in=wait
+                )
+                await asyncio.sleep(wait)
+                self.written(1)
+                continue
+            if not more and not self._some.is_set():
+                self._empty.set()
+
+    async def _wait_for_some(self) -> None:
+        if self._empty.is_set():
+            try:
+                async with asyncio.timeout(_REREAD_SECONDS):
+                    await self._some.wait()
+            except TimeoutError:
+                self.written(1)
+        self._some.clear()
+
+    async def _publish_page(self) -> bool:
+        """Publish the next messages; False if there were none."""
+        owned = await self._owned()
+        after = self._after
+        rows = await persistently(
+            lambda: outbox.page(self._pool, owned, after=after, limit=_PAGE),
+            what="reading the outbox",
+        )
+        if not rows:
+            return False
+        await self._send(rows)
+        ids = [row.id for row in rows]
+        await persistently(lambda: outbox.delete(self._pool, ids), what="emptying the outbox")
+        if self._after == after:
+            self._after = ids[-1]
+        return True
+
+    async def _owned(self) -> Sequence[tuple[Kind, int]]:
+        if self._after:
+            return self._ownership.partitions()
+        # From the beginning: also partitions that no longer exist and fall to us.
+        waiting = await persistently(
+            lambda: outbox.partitions(self._pool), what="reading the outbox"
+        )
+        return [each for each in waiting if self._ownership.owns(*each)]
+
+    async def _send(self, rows: Sequence[OutboxRow]) -> None:
+        acknowledged = [
+            await self._producer.send(
+                row.topic, key=row.key, value=row.value, headers=list(row.headers)
+            )
+            for row in rows
+        ]
+        # All of them, whatever becomes of each: none may be left without somebody to look at it.
+        results = await asyncio.gather(*acknowledged, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result

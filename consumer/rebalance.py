@@ -1,0 +1,116 @@
+"""What happens when the group gives us partitions or takes them away.
+
+On revocation: nothing new is started, requests in flight end (bounded), what came of them is
+settled and published, offsets are committed, and only then the rebalance goes on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from consumer.backlog import Backlog
+from consumer.dispatcher import Dispatcher
+from consumer.intake import Intake
+from consumer.lanes import Lanes
+from consumer.logs import get_logger
+from consumer.ownership import Ownership
+from consumer.publisher import Publisher
+from schemas.kinds import Kind
+
+_log = get_logger(__name__)
+
+
+class Drain:
+    """Lets the work of our partitions come to its end."""
+
+    def __init__(
+        self,
+        *,
+        lanes: Lanes,
+        dispatcher: Dispatcher,
+        backlog: Backlog,
+        publisher: Publisher,
+        timeout: float,
+    ) -> None:
+        self._lanes = lanes
+        self._dispatcher = dispatcher
+        self._backlog = backlog
+        self._publisher = publisher
+        self._timeout = timeout  #: seconds
+
+    async def __call__(self) -> bool:
+        """Forget what has not begun, wait for what has, publish what came of it.
+
+        Returns:
+            False if the time was up before; what is left is in doubt for the next owner.
+        """
+        streams = self._backlog.streams()
+        self._backlog.revoked(streams)
+        self._lanes.drop(streams)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._dispatcher.returned(streams)
+                await self._publisher.drained()
+        except TimeoutError:
+            _log.warning(
+                "drain_timed_out",
+                seconds=self._timeout,
+                unfinished=len(self._lanes.out_of(streams)),
+            )
+            return False
+        return True
+
+
+class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """aiokafka awaits these between two generations of the group."""
+
+    def __init__(
+        self,
+        *,
+        consumer: AIOKafkaConsumer,
+        kinds: Mapping[str, Kind],
+        ownership: Ownership,
+        intake: Intake,
+        backlog: Backlog,
+        dispatcher: Dispatcher,
+        publisher: Publisher,
+        drain: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._consumer = consumer
+        self._kinds = kinds
+        self._ownership = ownership
+        self._intake = intake
+        self._backlog = backlog
+        self._dispatcher = dispatcher
+        self._publisher = publisher
+        self._drain = drain
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Give the work back."""
+        if not revoked:
+            return
+        async with self._intake.between_batches:
+            drained = await self._drain()
+            self._ownership.revoke()
+        _log.info("partitions_revoked", partitions=_names(revoked), drained=drained)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Take the work over; short, since the heartbeat waits for it."""
+        by_kind = {
+            kind: frozenset(part.partition for part in assigned if part.topic == topic)
+            for topic, kind in self._kinds.items()
+        }
+        counts = {
+            kind: len(self._consumer.partitions_for_topic(topic) or ())
+            for topic, kind in self._kinds.items()
+        }
+        self._ownership.assign(by_kind, counts)
+        self._backlog.assigned()
+        self._publisher.assigned()
+        self._dispatcher.kick()
+        _log.info("partitions_assigned", partitions=_names(assigned))
+
+
+def _names(partitions: set[TopicPartition]) -> list[str]:
+    return sorted(f"{part.topic}-{part.partition}" for part in partitions)

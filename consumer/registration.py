@@ -1,0 +1,45 @@
+"""What becomes of an event whose identity was seen before. Pure.
+
+The table of the design, "Events that were seen before", in code.
+"""
+
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from db.records import Arrival, Known
+
+
+class Seen(Enum):
+    """What an arrival is, next to the row that exists."""
+
+    REDELIVERY = auto()  #: the very event that the row was made of: nothing happens
+    DUPLICATE = auto()  #: the same content again: nothing happens
+    CONFLICT = auto()  #: other content for work that is under way or done: the row stays
+    NEW_TRY = auto()  #: the work had failed: it is tried anew, with what this event says
+
+
+def compare(arrival: Arrival, known: Known) -> Seen:
+    """What an arrival means for the row of its identity."""
+    same_content = arrival.content_hash == known.content_hash
+    # Coordinates alone do not tell: a topic that was created anew counts from 0 again.
+    if same_content and arrival.origin == known.origin and arrival.event_id == known.event_id:
+        return Seen.REDELIVERY
+    if known.state == "failed":
+        return Seen.NEW_TRY
+    return Seen.DUPLICATE if same_content else Seen.CONFLICT
+
+
+def rounds(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
+    """Split a batch so that no round holds an identity twice, and order is kept within each.
+
+    One statement cannot insert an identity and compare another arrival with what it inserted.
+    """
+    split: list[list[Arrival]] = []
+    seen: dict[tuple[str, str, str], int] = {}
+    for arrival in arrivals:
+        turn = seen.get(arrival.identity, 0)
+        seen[arrival.identity] = turn + 1
+        if turn == len(split):
+            split.append([])
+        split[turn].append(arrival)
+    return split

@@ -1,0 +1,121 @@
+"""A sync in memory: the work that one event asks for, and how far it has come."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from db.records import Arrival, Origin, PendingSync, Registered, Stream
+from schemas.inbound import DATA_OF, ReservationCreated, StopSaleCreated
+from schemas.kinds import Kind
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Sync:
+    """One piece of work of one tenant.
+
+    What it is never changes; `attempts`, `rec_id` and `in_doubt_since` follow what was written to
+    Postgres, and only after it was written.
+    """
+
+    id: int
+    tenant_id: str
+    kind: Kind
+    seq: int  #: the order of the work
+    generation: int  #: how often it was registered
+    data: ReservationCreated | StopSaleCreated | None = field(repr=False)
+    #: None: what is stored cannot be read by this release
+    email_id: int | None
+    voucher_no: str | None
+    stop_sale_id: int | None
+    event_id: str
+    event_time: datetime | None
+    traceparent: str | None
+    origin: Origin
+    registered_at: datetime
+    stored_lane: str | None  #: as `syncs` has it
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    in_doubt_since: datetime | None = None
+    rec_id: int | None = None  #: of a stop sale: the record that step 1 made
+
+    @property
+    def stream(self) -> Stream:
+        """Whose work it is, for loading."""
+        return Stream(self.kind, self.origin.partition, self.tenant_id)
+
+    @property
+    def item(self) -> str:
+        """How people know it, and the result event's subject."""
+        if self.kind is Kind.RESERVATION:
+            return f"reservation/{self.email_id}"
+        return f"stop-sale/{self.stop_sale_id}"
+
+
+#: Where stop sales wait whose hotel is not resolved yet. Never stored: there, null says it.
+UNRESOLVED_LANE = "hotel:?"
+
+
+def reservation_lane(voucher_no: str) -> str:
+    """The lane of a voucher's reservations."""
+    return f"voucher:{voucher_no}"
+
+
+def stop_sale_lane(hotel_id: int) -> str:
+    """The lane of a hotel's stop sales, by its id in Sedna: all its spellings are one lane."""
+    return f"hotel:{hotel_id}"
+
+
+def from_arrival(
+    arrival: Arrival, data: ReservationCreated | StopSaleCreated, place: Registered
+) -> Sync:
+    """A sync that was registered just now."""
+    return Sync(
+        id=place.id,
+        tenant_id=arrival.tenant_id,
+        kind=arrival.kind,
+        seq=place.seq,
+        generation=place.generation,
+        data=data,
+        email_id=arrival.email_id,
+        voucher_no=arrival.voucher_no,
+        stop_sale_id=arrival.stop_sale_id,
+        event_id=arrival.event_id,
+        event_time=arrival.event_time,
+        traceparent=arrival.traceparent,
+        origin=arrival.origin,
+        registered_at=place.registered_at,
+        stored_lane=arrival.lane,
+        in_doubt_since=place.in_doubt_since,
+        rec_id=place.sedna_rec_id,
+    )
+
+
+def from_row(row: PendingSync) -> Sync:
+    """A sync that was loaded from Postgres."""
+    data: ReservationCreated | StopSaleCreated | None
+    try:
+        data = DATA_OF[row.kind].from_json(row.payload)
+    except ValidationError:
+        data = None
+    return Sync(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        kind=row.kind,
+        seq=row.seq,
+        generation=row.generation,
+        data=data,
+        email_id=row.email_id,
+        voucher_no=row.voucher_no,
+        stop_sale_id=row.stop_sale_id,
+        event_id=row.event_id,
+        event_time=row.event_time,
+        traceparent=row.traceparent,
+        origin=row.origin,
+        registered_at=row.registered_at,
+        stored_lane=row.lane,
+        attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
+        in_doubt_since=row.in_doubt_since,
+        rec_id=row.sedna_rec_id,
+    )

@@ -1,0 +1,235 @@
+"""The real service as a process, with a database, topics and a fake Sedna of the test's own."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from consumer.credentials import Keyring
+from consumer.demo.fake import Account, FakeSedna
+from db import tenants
+from db.pool import open_pool
+from db.records import TenantSettings
+from tests.support import kafka_clients
+from tests.support.kafka_clients import Message, Topics
+
+_KEY = f"test:{base64.b64encode(bytes(range(32))).decode()}"
+#: Seconds that a service may take to say that it has started, or to end.
+_PATIENCE = 60.0
+
+
+@dataclass(slots=True)
+class ServiceProcess:
+    """One `sedna-sync run`."""
+
+    process: asyncio.subprocess.Process
+    log_file: Path
+
+    def log(self) -> str:
+        """All that it has written."""
+        return self.log_file.read_text("utf-8")
+
+    def lines(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Its log lines, of one event if one is named."""
+        lines = [json.loads(line) for line in self.log().splitlines()]
+        return [line for line in lines if event in (None, line.get("event"))]
+
+    async def until_logged(self, event: str, *, times: int = 1) -> None:
+        """Wait for a log line.
+
+        Raises:
+            RuntimeError: the process ended before, with its log.
+        """
+        async with asyncio.timeout(_PATIENCE):
+            while len(self.lines(event)) < times:
+                if self.process.returncode is not None:
+                    raise RuntimeError(f"it ended with {self.process.returncode}:\n{self.log()}")
+                await asyncio.sleep(0.02)
+
+    async def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(_PATIENCE):
+            return await self.process.wait()
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
+
+@dataclass(slots=True)
+class World:
+    """Everything that a service needs, and what came of it."""
+
+    fake: FakeSedna
+    kafka: str
+    topics: Topics
+    database_url: str
+    group_id: str
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    services: list[ServiceProcess] = field(default_factory=list)
+
+    def environment(self, **settings: Any) -> dict[str, str]:
+        """The variables of a service, nothing of the machine's own settings among them."""
+        own = {name: value for name, value in os.environ.items() if "SEDNA_SYNC_" not in name}
+        values = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "KAFKA_GROUP_ID": self.group_id,
+            "TOPIC_RESERVATIONS": self.topics.reservations,
+            "TOPIC_STOP_SALES": self.topics.stop_sales,
+            "TOPIC_SYNCED": self.topics.synced,
+            "TOPIC_FAILED": self.topics.failed,
+            "TOPIC_DEADLETTER": self.topics.deadletter,
+            "DATABASE_URL": self.database_url,
+            "ENCRYPTION_KEYS": _KEY,
+            "ALLOW_PRIVATE_ADDRESSES": "true",
+            "LOG_LEVEL": "DEBUG",
+            "API_PORT": "0",
+            **self.settings,
+            **settings,
+        }
+        return own | {f"SEDNA_SYNC_{name}": str(value) for name, value in values.items()}
+
+    async def start(self, **settings: Any) -> ServiceProcess:
+        """Start a service, and wait until it reads."""
+        log_file = self.folder / f"service-{len(self.services)}.log"
+        with log_file.open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                str(Path(sys.executable).parent / "sedna-sync"),
+                "run",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment(**settings),
+            )
+        service = ServiceProcess(process, log_file)
+        self.services.append(service)
+        await service.until_logged("partitions_assigned")
+        return service
+
+    async def command(self, *arguments: str, stdin: str | None = None) -> tuple[int, str, str]:
+        """Run `sedna-sync` once; returns exit code, standard output and standard error."""
+        process = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).parent / "sedna-sync"),
+            *arguments,
+            stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self.environment(),
+        )
+        out, error = await process.communicate(None if stdin is None else stdin.encode())
+        return process.returncode or 0, out.decode(), error.decode()
+
+    async def add_tenants(self, accounts: Iterable[Account], **settings: Any) -> None:
+        """Give the service the accounts of the fake, each as a tenant of the same name."""
+        keys = Keyring.parse(_KEY)
+        pool = await open_pool(self.database_url, max_size=1)
+        try:
+            for account in accounts:
+                sealed = keys.encrypt(account.password, tenant_id=account.name)
+                await tenants.put(
+                    pool,
+                    TenantSettings(
+                        tenant_id=account.name,
+                        sedna_api_url=self.fake.base_url,
+                        sedna_username=account.username,
+                        sedna_password_encrypted=sealed,
+                        sedna_operator_code=account.operator_code,
+                        **settings,
+                    ),
+                )
+        finally:
+            await pool.close()
+
+    async def publish_reservations(self, events: Iterable[tuple[str, bytes]]) -> None:
+        """Publish (tenant, event) pairs, in this order."""
+        await self._publish(self.topics.reservations, events)
+
+    async def publish_stop_sales(self, events: Iterable[tuple[str, bytes]]) -> None:
+        """Publish (tenant, event) pairs, in this order."""
+        await self._publish(self.topics.stop_sales, events)
+
+    async def _publish(self, topic: str, events: Iterable[tuple[str, bytes]]) -> None:
+        await kafka_clients.produce(
+            self.kafka,
+            [Message(topic=topic, key=tenant.encode(), value=value) for tenant, value in events],
+        )
+
+    async def query(self, statement: str, *arguments: Any) -> list[Any]:
+        """Rows of the service's database."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return list(await connection.fetch(statement, *arguments))
+        finally:
+            await connection.close()
+
+    async def until_settled(self, count: int, *, timeout_seconds: float = 60.0) -> None:
+        """Wait until so many syncs are settled and their results are published.
+
+        Raises:
+            TimeoutError: with what the table holds instead.
+        """
+        states: Counter[str] = Counter()
+        unpublished = 0
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while True:
+                    rows = await self.query("SELECT state, count(*) FROM syncs GROUP BY state")
+                    states = Counter({row["state"]: row["count"] for row in rows})
+                    unpublished = (await self.query("SELECT count(*) FROM outbox"))[0]["count"]
+                    if states["synced"] + states["failed"] >= count and not unpublished:
+                        return
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise TimeoutError(
+                f"waited for {count} settled syncs, found {dict(states)}, {unpublished} results "
+                f"unpublished"
+            ) from None
+
+    async def results(self) -> list[dict[str, Any]]:
+        """All result events that were published."""
+        records = await kafka_clients.read_all(self.kafka, self.topics.synced, self.topics.failed)
+        return [json.loads(record.value or b"null") for record in records]
+
+    async def until_committed(self, *, timeout_seconds: float = 60.0) -> None:
+        """Wait until the group has committed all that the input topics hold."""
+        async with asyncio.timeout(timeout_seconds):
+            while await self.lag():
+                await asyncio.sleep(0.1)
+
+    async def lag(self) -> int:
+        """How many records of the input topics are not committed."""
+        ends = await kafka_clients.end_offsets(
+            self.kafka, self.topics.reservations, self.topics.stop_sales
+        )
+        offsets = await kafka_clients.committed(self.kafka, self.group_id)
+        return sum(end - offsets.get(partition, 0) for partition, end in ends.items())
+
+
+@contextlib.asynccontextmanager
+async def running_world(
+    *, fake: FakeSedna, kafka: str, topics: Topics, database_url: str, group_id: str
+) -> AsyncIterator[World]:
+    """A world whose services are all gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="sedna-sync-test-") as folder:
+        world = World(fake, kafka, topics, database_url, group_id, Path(folder))
+        try:
+            yield world
+        finally:
+            for service in world.services:
+                await service.kill()

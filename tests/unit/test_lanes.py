@@ -1,0 +1,308 @@
+"""Lanes: order within, independence between, caps, and turns."""
+
+from collections import defaultdict
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from consumer.lanes import Lanes
+from consumer.sync import Sync
+from db.records import Origin
+from schemas.kinds import Kind
+
+
+def sync(number: int, tenant: str = "t", partition: int = 0) -> Sync:
+    return Sync(
+        id=number,
+        tenant_id=tenant,
+        kind=Kind.RESERVATION,
+        seq=number,
+        generation=1,
+        data=None,
+        email_id=number,
+        voucher_no=f"V{number}",
+        stop_sale_id=None,
+        event_id=f"e{number}",
+        event_time=None,
+        traceparent=None,
+        origin=Origin(topic="reservation.created", partition=partition, offset=number),
+        registered_at=datetime(2026, 11, 22, tzinfo=UTC),
+        stored_lane=None,
+    )
+
+
+def taken(lanes: Lanes) -> list[int]:
+    out = []
+    while (each := lanes.take()) is not None:
+        out.append(each.id)
+    return out
+
+
+def lanes_of(*entries: tuple[int, str, str], total: int = 100, each: int = 100) -> Lanes:
+    lanes = Lanes(max_in_flight=total, max_in_flight_per_tenant=each)
+    for number, tenant, lane in entries:
+        lanes.add(sync(number, tenant), lane)
+    return lanes
+
+
+def test_one_sync_of_a_lane_is_out_at_a_time() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "a"), (3, "t", "b"))
+    assert taken(lanes) == [1, 3]
+
+
+def test_a_lane_goes_on_only_when_the_one_that_is_out_is_finished() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "a"))
+    first = lanes.take()
+    assert first is not None
+    lanes.landed(first)
+    assert lanes.take() is None
+    lanes.finish(first)
+    assert taken(lanes) == [2]
+
+
+def test_landing_frees_the_slot_for_another_lane() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "b"), each=1)
+    first = lanes.take()
+    assert first is not None
+    assert lanes.take() is None
+    lanes.landed(first)
+    assert taken(lanes) == [2]
+
+
+def test_tenants_take_turns() -> None:
+    lanes = lanes_of(
+        *((n, "big", f"l{n}") for n in range(1, 6)), (6, "small", "x"), (7, "other", "y")
+    )
+    assert taken(lanes)[:3] == [1, 6, 7]
+
+
+def test_a_tenant_stays_within_its_own_cap() -> None:
+    lanes = lanes_of(*((n, "t", f"l{n}") for n in range(1, 6)), each=10)
+    lanes.set_limit("t", 2)
+    assert taken(lanes) == [1, 2]
+    lanes.set_limit("t", None)
+    assert taken(lanes) == [3, 4, 5]
+
+
+def test_all_tenants_stay_within_the_common_cap() -> None:
+    lanes = lanes_of(*((n, f"t{n}", "l") for n in range(1, 6)), total=3)
+    assert taken(lanes) == [1, 2, 3]
+
+
+def test_a_parked_lane_takes_no_slot_and_holds_up_no_other() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "a"), (3, "t", "b"), each=1)
+    first = lanes.take()
+    assert first is not None
+    lanes.park(first, due=10.0)
+    assert taken(lanes) == [3]
+    assert lanes.next_due() == 10.0
+
+
+def test_a_parked_lane_comes_back_when_it_is_due_with_the_same_head() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "a"))
+    first = lanes.take()
+    assert first is not None
+    lanes.park(first, due=10.0)
+    lanes.wake(9.9)
+    assert lanes.take() is None
+    lanes.wake(10.0)
+    assert taken(lanes) == [1]
+
+
+def test_a_lane_parked_without_a_time_is_woken_by_no_clock_and_no_change_of_settings() -> None:
+    lanes = lanes_of((1, "t", "a"))
+    first = lanes.take()
+    assert first is not None
+    lanes.park(first, due=None)
+    lanes.wake(1e9)
+    lanes.wake_tenant("t")
+    assert lanes.take() is None
+    assert lanes.parked_without_time() == [first]
+
+
+def test_a_held_sync_that_somebody_else_settled_lets_its_lane_go_on() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "a"))
+    first = lanes.take()
+    assert first is not None
+    lanes.park(first, due=None)
+    lanes.release({1})
+    assert taken(lanes) == [2]
+
+
+def test_a_change_of_settings_wakes_what_waits_for_a_time() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "other", "a"))
+    for _ in range(2):
+        each = lanes.take()
+        assert each is not None
+        lanes.park(each, due=10.0)
+    lanes.wake_tenant("t")
+    assert taken(lanes) == [1]
+
+
+def test_a_late_comer_with_an_earlier_place_goes_before_those_that_wait() -> None:
+    lanes = lanes_of((5, "t", "a"), (7, "t", "a"), (6, "t", "a"))
+    order = []
+    while (each := lanes.take()) is not None:
+        order.append(each.id)
+        lanes.finish(each)
+    assert order == [5, 6, 7]
+
+
+def test_a_sync_that_is_in_memory_is_not_added_again() -> None:
+    lanes = lanes_of((1, "t", "a"))
+    assert not lanes.add(sync(1), "a")
+    assert taken(lanes) == [1]
+
+
+def test_a_sync_moves_to_another_lane_and_its_old_lane_goes_on() -> None:
+    lanes = lanes_of((1, "t", "?"), (2, "t", "?"), (3, "t", "hotel"))
+    first = lanes.take()
+    assert first is not None
+    lanes.move(first, "hotel")
+    # Before 3 in its new lane, since its place is the earlier one.
+    assert taken(lanes) == [1, 2]
+
+
+def test_dropping_a_stream_leaves_what_is_out_and_forgets_the_rest() -> None:
+    lanes = Lanes(max_in_flight=10, max_in_flight_per_tenant=10)
+    lanes.add(sync(1), "a")
+    lanes.add(sync(2), "a")
+    lanes.add(sync(3, partition=1), "b")
+    first = lanes.take()
+    assert first is not None
+    lanes.drop([first.stream])
+    assert 2 not in lanes
+    assert lanes.out_of([first.stream]) == [first]
+    assert taken(lanes) == [3]
+    lanes.finish(first)
+    assert 1 not in lanes
+
+
+def test_landing_what_is_not_out_is_refused() -> None:
+    lanes = lanes_of((1, "t", "a"))
+    with pytest.raises(RuntimeError, match="not out"):
+        lanes.landed(sync(1))
+
+
+class LanesMachine(RuleBasedStateMachine):
+    """Any run of moves keeps the laws; checked against plain bookkeeping."""
+
+    total, each = 4, 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lanes = Lanes(max_in_flight=self.total, max_in_flight_per_tenant=self.each)
+        self.number = 0
+        self.now = 0.0
+        self.queues: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self.lane_of: dict[int, tuple[str, str]] = {}
+        self.out: dict[int, Sync] = {}
+        self.landed: set[int] = set()
+        self.parked: dict[tuple[str, str], float | None] = {}
+
+    @rule(tenant=st.sampled_from("abc"), lane=st.sampled_from("xyz"), partition=st.integers(0, 1))
+    def add(self, tenant: str, lane: str, partition: int) -> None:
+        self.number += 1
+        self.lanes.add(sync(self.number, tenant, partition), lane)
+        self.queues[tenant, lane].append(self.number)
+        self.lane_of[self.number] = (tenant, lane)
+
+    @rule()
+    def take(self) -> None:
+        each = self.lanes.take()
+        if each is None:
+            # Nothing is taken only where nothing could be.
+            flying = [n for n in self.out if n not in self.landed]
+            for key, queue in self.queues.items():
+                idle = queue and queue[0] not in self.out and key not in self.parked
+                room = sum(self.lane_of[n][0] == key[0] for n in flying) < self.each
+                assert not (idle and room and len(flying) < self.total)
+            return
+        key = self.lane_of[each.id]
+        assert self.queues[key][0] == each.id
+        assert key not in self.parked
+        assert each.id not in self.out
+        self.out[each.id] = each
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data())
+    def land(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.out)))
+        self.lanes.landed(self.out[number])
+        self.landed.add(number)
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.out)))
+        self.lanes.finish(self.out.pop(number))
+        self.landed.discard(number)
+        self.queues[self.lane_of.pop(number)].pop(0)
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data(), wait=st.none() | st.integers(0, 5))
+    def park(self, data: st.DataObject, wait: int | None) -> None:
+        number = data.draw(st.sampled_from(sorted(self.out)))
+        due = None if wait is None else self.now + wait
+        self.lanes.park(self.out.pop(number), due)
+        self.landed.discard(number)
+        self.parked[self.lane_of[number]] = due
+
+    @rule(seconds=st.integers(0, 3))
+    def pass_time(self, seconds: int) -> None:
+        self.now += seconds
+        self.lanes.wake(self.now)
+        self.parked = {k: due for k, due in self.parked.items() if due is None or due > self.now}
+
+    @rule(tenant=st.sampled_from("abc"))
+    def wake_tenant(self, tenant: str) -> None:
+        self.lanes.wake_tenant(tenant)
+        self.parked = {k: due for k, due in self.parked.items() if due is None or k[0] != tenant}
+
+    @rule()
+    def release_held(self) -> None:
+        held = [each.id for each in self.lanes.parked_without_time()]
+        self.lanes.release(held)
+        for number in held:
+            key = self.lane_of.pop(number)
+            assert self.queues[key].pop(0) == number
+            del self.parked[key]
+
+    @rule(partition=st.integers(0, 1), tenant=st.sampled_from("abc"))
+    def drop(self, partition: int, tenant: str) -> None:
+        stream = sync(0, tenant, partition).stream
+        self.lanes.drop([stream])
+        for key, queue in self.queues.items():
+            if key[0] != tenant:
+                continue
+            kept = [n for n in queue if n in self.lanes]
+            if kept != queue and key in self.parked:
+                # The lane is looked at afresh: what it waited for may be gone.
+                del self.parked[key]
+            for number in set(queue) - set(kept):
+                assert number not in self.out
+                del self.lane_of[number]
+            self.queues[key] = kept
+
+    @invariant()
+    def caps_hold(self) -> None:
+        flying = [n for n in self.out if n not in self.landed]
+        assert self.lanes.in_flight == len(flying) <= self.total
+        for tenant in "abc":
+            assert sum(self.lane_of[n][0] == tenant for n in flying) <= self.each
+
+    @invariant()
+    def counts_agree(self) -> None:
+        assert len(self.lanes) == sum(map(len, self.queues.values()))
+        for tenant in "abc":
+            streams = [sync(0, tenant, partition).stream for partition in (0, 1)]
+            runnable = sum(map(self.lanes.runnable, streams))
+            blocked = sum(len(self.queues[key]) for key in self.parked if key[0] == tenant)
+            assert runnable == sum(map(self.lanes.loaded, streams)) - blocked
+
+
+TestLanesKeepTheirLaws = LanesMachine.TestCase
+TestLanesKeepTheirLaws.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
