@@ -2,7 +2,7 @@
 
 `own` gives requests to `SednaTransport`, `httpx2` is `httpx2.AsyncClient` as it comes; both
 with a small pool per tenant and one SSL context for all. Needs a server to POST to, such as
-`benchmarks/stub`. Prints one line of JSON.
+`benchmarks.stub`. Prints one line of JSON.
 
     python -m benchmarks.clients --client own --url http://127.0.0.1:PORT/api --requests 10000
 """

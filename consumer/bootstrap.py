@@ -5,6 +5,8 @@ import socket
 import uuid
 from collections.abc import Mapping
 
+import httpx2
+
 from consumer.accounts import Account, Accounts, TenantWatch
 from consumer.backlog import Backlog
 from consumer.clock import Clock, SystemClock
@@ -187,13 +189,19 @@ class AccountBuilder:
             tenant.sedna_username,
             self._keyring.decrypt(tenant.sedna_password_encrypted, tenant_id=tenant.tenant_id),
         )
-        transport = build_transport(
-            base_url=tenant.sedna_api_url,
-            max_connections=tenant.max_in_flight or settings.max_in_flight_per_tenant,
-            ssl_context=self._ssl_context,
-            allow_private_addresses=settings.allow_private_addresses,
-            environ=self._environ,
-        )
+        try:
+            transport = build_transport(
+                base_url=tenant.sedna_api_url,
+                max_connections=tenant.max_in_flight or settings.max_in_flight_per_tenant,
+                ssl_context=self._ssl_context,
+                allow_private_addresses=settings.allow_private_addresses,
+                environ=self._environ,
+            )
+        except httpx2.InvalidURL as error:
+            raise ValueError(
+                f"the address of tenant {tenant.tenant_id} is no URL ({error}): set it with "
+                f"`sedna-sync tenant set {tenant.tenant_id} --url`"
+            ) from None
         exchange = Exchange(
             base_url=tenant.sedna_api_url,
             credentials=credentials,

@@ -13,6 +13,7 @@ Three foldings, from strict to lax:
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 #: Words that say only that a name is a hotel's. Palace, Resort and the like tell hotels apart.
@@ -52,8 +53,11 @@ _RATING: Final = re.compile(
 _INITIALS: Final = re.compile(r"(?<!\w)(?:[^\W\d_]\.)+[^\W\d_]\.?(?!\w)")
 #: Signs that can tell two codes apart: "HB+" is not "HB".
 _SIGNS_OF_CODES: Final = frozenset("+&*#%@")
+#: So many texts are folded once only: the same codes, titles and countries come again and again.
+_REMEMBERED: Final = 4096
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def exact_key(text: str) -> str:
     """Return the text with its spaces trimmed and its case folded, Turkish letters included."""
     composed = unicodedata.normalize("NFC", text).translate(_TURKISH_I)
@@ -72,6 +76,7 @@ def name_words(name: str) -> tuple[str, ...]:
     return tuple(word for word in words if word not in _HOTEL_WORDS and word not in _CONNECTIVES)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def code_key(text: str) -> str:
     """Return a room's or a board's code or name, folded; empty if no letter or digit is in it."""
     spaced = _spaced(_fold_letters(text.translate(_VANISHING)), signs=_SIGNS_OF_CODES)

@@ -3,10 +3,11 @@
 Pure. Must never put a credential into a body, nor look anything up: ids come resolved.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
+
+from pydantic_core import to_json
 
 from consumer.sedna import assumptions
 from schemas.inbound import Guest, ReservationCreated
@@ -56,11 +57,14 @@ def reservation_body(
             for guest in reservation.guests
         ],
     }
-    text = json.dumps(element, ensure_ascii=False, separators=(",", ":"))
+    text = to_json(element)
     if reservation.total_price is not None:
-        # Written by hand: json knows floats only, and a float does not hold every price.
-        text = f'{text[:-1]},"Amount":{assumptions.amount(reservation.total_price)}}}'
-    return f"[{text}]".encode()
+        # Written by hand: JSON writers know floats only, and a float does not hold every price.
+        text = b'%b,"Amount":%b}' % (
+            text[:-1],
+            assumptions.amount(reservation.total_price).encode(),
+        )
+    return b"[%b]" % text
 
 
 def _customer(

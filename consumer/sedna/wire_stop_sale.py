@@ -3,10 +3,11 @@
 Pure. Must never fill a child array in step 1: Sedna fails such a body with a reference error (K).
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
+
+from pydantic_core import to_json
 
 from consumer.sedna import assumptions
 from schemas.inbound import StopSaleCreated
@@ -51,7 +52,7 @@ def stop_sale_body(
         "StopSaleBoards": _children(rec_id, "BoardId", (number for number, _ in boards)),
         "StopSaleMarkets": [],
     }
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return to_json(body)
 
 
 def stop_type(stop_sale: StopSaleCreated) -> int:

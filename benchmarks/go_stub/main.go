@@ -2,7 +2,7 @@
 // the service uses with the least valid answer, and writes only after -latency. It keeps nothing but
 // counters, checks no credentials, and is no model of Sedna's behaviour.
 //
-//	go run ./benchmarks/stub/main.go [-address 127.0.0.1:0] [-latency 100ms]
+//	go run ./benchmarks/go_stub/main.go [-address 127.0.0.1:0] [-latency 100ms]
 //
 // The port is the first line on standard output; GET /stats tells what arrived.
 package main
