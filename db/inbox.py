@@ -106,6 +106,7 @@ class Registration:
             [arrival.origin.offset for arrival in arrivals],
             [arrival.lane for arrival in arrivals],
             [self._places[arrival.identity] for arrival in arrivals],
+            [arrival.tenant_id for arrival in arrivals],
         )
         return {
             (row["tenant_id"], row["kind"], row["business_key"]): Registered(

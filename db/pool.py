@@ -15,6 +15,7 @@ Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 )
 
+_MALFORMED = "a malformed address"
 _APPLICATION = {"application_name": "sedna-sync", "timezone": "UTC"}
 
 
@@ -54,6 +55,13 @@ async def connect(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":
 @contextmanager
 def _connecting(database_url: str) -> Iterator[None]:
     """Say in one line which server it was, and nothing that the URL keeps secret."""
+    if where(database_url) == _MALFORMED:
+        # Not even tried: parts of the password would pass for a host or a port in the error.
+        raise DatabaseError(
+            "the address of Postgres is malformed: it must be of the form "
+            "postgresql://user:password@host:5432/database, with : / ? # @ in the password "
+            "percent-encoded"
+        )
     try:
         with translated():
             yield
@@ -72,5 +80,9 @@ def where(database_url: str) -> str:
         host = parts.hostname or "localhost"
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        return "a malformed address"
+        return _MALFORMED
+    # An @ behind the host stands behind a password with an unescaped / # or ?
+    misplaced = "@" in parts.path or parts.fragment or ("@" in parts.query and not parts.path)
+    if misplaced or parts.scheme not in {"postgresql", "postgres"}:
+        return _MALFORMED
     return f"{host}{port}{parts.path}"

@@ -66,12 +66,12 @@ SET state = 'pending',
     settled_at = NULL
 FROM unnest(
     $1::bigint[], $2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[], $7::text[],
-    $8::text[], $9::integer[], $10::bigint[], $11::text[], $12::bigint[]
+    $8::text[], $9::integer[], $10::bigint[], $11::text[], $12::bigint[], $13::text[]
 ) AS arrival (
     id, email_id, payload, content_hash, event_id, event_time, traceparent,
-    origin_topic, origin_partition, origin_offset, lane, seq
+    origin_topic, origin_partition, origin_offset, lane, seq, tenant_id
 )
-WHERE syncs.id = arrival.id AND syncs.state = 'failed'
+WHERE syncs.id = arrival.id AND syncs.tenant_id = arrival.tenant_id AND syncs.state = 'failed'
 RETURNING syncs.id, syncs.seq, syncs.tenant_id, syncs.kind, syncs.business_key, syncs.registered_at,
           syncs.generation, syncs.in_doubt_since, syncs.sedna_rec_id
 

@@ -9,15 +9,16 @@ ORDER BY place
 RETURNING id
 
 -- name: page
--- The oldest messages of the given partitions that come after a known one.
+-- The oldest messages of the given partitions that come after a known one. Bounds instead of
+-- equalities: the order that they ask for is that of one index only, the one in which the messages
+-- of other owners are not in the way.
 SELECT outbox.id, outbox.topic, outbox.key, outbox.value, outbox.headers
 FROM unnest($1::text[], $2::integer[]) AS owned (kind, origin_partition),
 LATERAL (
     SELECT id, topic, key, value, headers FROM outbox
-    WHERE outbox.kind = owned.kind
-      AND outbox.origin_partition = owned.origin_partition
-      AND outbox.id > $3
-    ORDER BY id
+    WHERE (outbox.kind, outbox.origin_partition, outbox.id) > (owned.kind, owned.origin_partition, $3)
+      AND (outbox.kind, outbox.origin_partition) <= (owned.kind, owned.origin_partition)
+    ORDER BY outbox.kind, outbox.origin_partition, outbox.id
     LIMIT $4
 ) AS outbox
 ORDER BY outbox.id

@@ -37,13 +37,15 @@ WHERE syncs.id = resolved.id AND syncs.tenant_id = resolved.tenant_id AND syncs.
 
 -- name: mark
 -- The dispatch mark. Refused (the row does not come back) while an earlier sync of the lane is
--- pending anywhere, or an earlier stop sale of the tenant whose lane is still unknown.
+-- pending anywhere, or an earlier stop sale of the tenant whose lane is still unknown; and of a sync
+-- whose own lane is unknown, since nothing could be said of its order.
 UPDATE syncs SET dispatched_at = now(), updated_at = now()
 FROM unnest($1::bigint[], $2::text[]) AS wanted (id, tenant_id)
 WHERE syncs.id = wanted.id
   AND syncs.tenant_id = wanted.tenant_id
   AND syncs.state = 'pending'
   AND syncs.dispatched_at IS NULL
+  AND syncs.lane IS NOT NULL
   AND NOT EXISTS (
       SELECT FROM syncs AS earlier
       WHERE earlier.state = 'pending'

@@ -1,0 +1,97 @@
+"""A tenant is an island: with another tenant's id, no query touches a tenant's row."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from db import settlement, tenants, work
+from db.inbox import registration
+from db.pool import Pool
+from db.records import Registered, Stream
+from schemas.kinds import Kind
+from tests.integration.db.builders import (
+    NOW,
+    TENANT,
+    inserted,
+    reservation,
+    row,
+    settlement_of,
+    stop_sale,
+)
+
+OTHER = "agency-8"
+Call = Callable[[Pool, Registered], Awaitable[object]]
+
+CALLS: dict[str, Call] = {
+    "mark": lambda pool, place: work.mark(pool, [(place.id, OTHER)], []),
+    "store lanes": lambda pool, place: work.mark(pool, [], [(place.id, OTHER, "hotel:1")]),
+    "record step one": lambda pool, place: work.record_step_one(pool, [(place.id, OTHER, 1, 1)]),
+    "hold": lambda pool, _: work.hold_unsettled(pool, Stream(Kind.STOP_SALE, 0, OTHER)),
+    "settle as synced": lambda pool, place: settlement.settle(
+        pool, [settlement_of(place, tenant_id=OTHER)]
+    ),
+    "settle as failed": lambda pool, place: settlement.settle(
+        pool, [settlement_of(place, tenant_id=OTHER, state="failed")]
+    ),
+    "settle as pending": lambda pool, place: settlement.settle(
+        pool, [settlement_of(place, tenant_id=OTHER, state="pending", in_doubt_since=NOW)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("marked", [False, True], ids=["waiting", "marked"])
+async def test_a_call_in_the_name_of_another_tenant_changes_no_row_and_answers_nothing(
+    pool: Pool,
+    name: str,
+    marked: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    (place,) = await inserted(pool, stop_sale(7, lane="hotel:18"))
+    if marked:
+        await work.mark(pool, [(place.id, TENANT)], [])
+    before = await row(pool, place.id)
+    answer = await CALLS[name](pool, place)
+    assert answer in (None, set(), settlement.Settled(frozenset(), None))
+    assert await row(pool, place.id) == before
+    for table in ("sync_attempts", "outbox"):
+        assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
+
+
+async def test_a_page_never_holds_another_tenants_work(pool: Pool) -> None:
+    await inserted(pool, reservation("V1"), stop_sale(7))
+    for kind in Kind:
+        assert await work.page(pool, Stream(kind, 0, OTHER), after=0, limit=10) == []
+
+
+async def test_what_is_known_of_a_voucher_is_known_of_one_tenants_only(pool: Pool) -> None:
+    await inserted(pool, reservation("V1"))
+    async with registration(pool) as transaction:
+        assert await transaction.existing([(OTHER, "reservation", "V1")]) == {}
+
+
+async def test_a_new_try_of_another_tenants_sync_is_not_possible(pool: Pool) -> None:
+    (place,) = await inserted(pool, reservation("V1"))
+    await settlement.settle(pool, [settlement_of(place, state="failed")])
+    before = await row(pool, place.id)
+    foreign = replace(reservation("V1", offset=9), tenant_id=OTHER)
+    async with registration(pool) as transaction:
+        await transaction.insert([foreign])
+        assert await transaction.renew([(place.id, foreign)]) == {}
+    assert await row(pool, place.id) == before
+
+
+async def test_settings_and_mappings_are_one_tenants(pool: Pool) -> None:
+    await pool.execute(
+        "INSERT INTO tenant_settings (tenant_id, sedna_api_url, sedna_username,"
+        " sedna_password_encrypted) VALUES ($1, '', '', 'x')",
+        TENANT,
+    )
+    await pool.execute("INSERT INTO hotel_mappings VALUES ($1, 'a', 'A', 1)", TENANT)
+    assert await tenants.get(pool, OTHER) is None
+    assert await tenants.mappings(pool, OTHER) == []
+    assert await tenants.remove(pool, OTHER) is False
+    assert await tenants.replace_password(pool, OTHER, old=b"x", new=b"y") is False
+    found = await tenants.get(pool, TENANT)
+    assert found is not None
+    assert found.sedna_password_encrypted == b"x"

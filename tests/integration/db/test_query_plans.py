@@ -1,0 +1,174 @@
+"""Every query is by index: its work does not grow with the history."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from db import sql
+from db.pool import Connection, connect
+from tests.integration.db.builders import NOW
+from tests.support.postgres import database
+
+#: Tables that grow with the work; a tenant's settings do not.
+GROWING = {"syncs", "sync_attempts", "outbox", "rejections"}
+
+FILL = """
+INSERT INTO syncs (tenant_id, kind, voucher_no, stop_sale_id, payload, content_hash, event_id,
+                   origin_topic, origin_partition, origin_offset, lane, state, dispatched_at)
+SELECT 'tenant-' || n % 50, CASE n % 5 WHEN 0 THEN 'stop_sale' ELSE 'reservation' END, 'V' || n, n,
+       jsonb_build_object('remark', repeat(md5(n::text), 20)), decode(md5(n::text), 'hex'),
+       'event-' || n, 'topic', n / 50 % 6, n,
+       CASE n % 5 WHEN 0 THEN 'hotel:' || n % 20 ELSE 'voucher:V' || n END,
+       -- What is pending came last, most of it; something old waits as well.
+       CASE WHEN n > 18000 OR n % 100 = 0 THEN 'pending' WHEN n % 20 = 1 THEN 'failed'
+            ELSE 'synced' END,
+       CASE WHEN n % 400 = 0 THEN now() END
+FROM generate_series(1, 20000) AS n;
+INSERT INTO sync_attempts (sync_id, tenant_id, generation, attempt, outcome, started_at,
+                           finished_at)
+SELECT id, tenant_id, 1, 1, 'synced', now(), now() FROM syncs;
+INSERT INTO outbox (kind, origin_partition, tenant_id, topic, key, value, headers)
+SELECT kind, origin_partition, tenant_id, 'sedna.synced', '', convert_to(payload::text, 'UTF8'),
+       '[]'
+FROM syncs;
+INSERT INTO rejections (origin_topic, origin_partition, origin_offset, value, headers, digest,
+                        error_code, error_message)
+SELECT 'topic', n % 6, n, decode(repeat(md5(n::text), 10), 'hex'), '[]', '', 'invalid_event', 'x'
+FROM generate_series(1, 20000) AS n;
+"""
+
+
+@pytest.fixture(scope="module")
+async def full(postgres_server: str, migrated_template: str) -> AsyncIterator[Connection]:
+    """A database in which much has happened."""
+    async with database(postgres_server, template=migrated_template) as url:
+        connection = await connect(url)
+        await connection.execute(FILL)
+        await connection.execute("VACUUM ANALYZE")
+        yield connection
+        await connection.close()
+
+
+def arguments(size: int) -> dict[str, list[Any]]:
+    """Each query's arguments, for a batch of so many rows."""
+    ids = [1 + 37 * n for n in range(size)]
+    tenants = [f"tenant-{n % 50}" for n in range(size)]
+    kinds = ["reservation"] * size
+    keys = [f"V{n}" for n in ids]
+    texts, numbers, blobs, times = ["x"] * size, [1] * size, [b"x"] * size, [NOW] * size
+    payloads = ["{}"] * size
+    arrival = [payloads, blobs, texts, times, texts, texts, numbers, numbers, texts]
+    stream = ["reservation", 0, "tenant-1"]
+    return {
+        "inbox.insert": [tenants, kinds, numbers, keys, numbers, *arrival],
+        "inbox.existing": [tenants, kinds, keys],
+        "inbox.renew": [ids, numbers, *arrival, ids, tenants],
+        "inbox.reject": [
+            *(texts, numbers, ids, times, blobs, blobs, blobs, blobs),
+            *(tenants, texts, texts, texts, payloads),
+        ],
+        "outbox.add": [kinds, numbers, tenants, texts, blobs, blobs, blobs],
+        "outbox.page": [["reservation", "stop_sale"] * 3, [0, 0, 1, 1, 2, 2], 500, size],
+        "outbox.partitions": [],
+        "outbox.delete": [ids],
+        "settlement.settle": [
+            *(ids, tenants, numbers, numbers, texts, texts, times, times, numbers, numbers),
+            *([True] * size, texts, texts, payloads, times, times, texts, blobs, blobs),
+        ],
+        "work.streams": [],
+        "work.page": [*stream, 500, size],
+        "work.store_lanes": [ids, tenants, texts],
+        "work.mark": [ids, tenants],
+        "work.record_step_one": [ids, tenants, numbers, numbers],
+        "work.hold_unsettled": stream,
+        "work.still_pending": [ids],
+    }
+
+
+def nodes(plan: dict[str, Any], *, limited: bool = False) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Every node of a plan, and whether a LIMIT stands right above it."""
+    yield plan, limited
+    for child in plan.get("Plans", []):
+        yield from nodes(child, limited=plan["Node Type"] == "Limit")
+
+
+def whole_reads(plan: dict[str, Any]) -> list[str]:
+    """What in a plan reads a whole growing table, or a whole index."""
+    found = []
+    for node, limited in nodes(plan):
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] in GROWING:
+            found.append(f"Seq Scan on {node['Relation Name']}")
+        if "Index Name" in node and "Index Cond" not in node and not limited:
+            found.append(f"{node['Node Type']} of the whole of {node['Index Name']}")
+    return found
+
+
+def queries() -> dict[str, str]:
+    return {
+        f"{area}.{name}": text
+        for area in ("inbox", "outbox", "settlement", "work")
+        for name, text in sql.load(area).items()
+    }
+
+
+def test_every_query_about_growing_tables_is_looked_at() -> None:
+    assert set(arguments(1)) == set(queries())
+
+
+async def whole_reads_of(connection: Connection, explain: str, *given: Any) -> list[str]:
+    explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {explain}", *given)
+    return whole_reads(json.loads(explained)[0]["Plan"])
+
+
+async def test_a_query_that_is_not_by_index_would_be_found(full: Connection) -> None:
+    for text, found in {
+        "SELECT FROM syncs WHERE payload = '{}'": ["Seq Scan on syncs"],
+        "DELETE FROM outbox WHERE topic = 'x'": ["Seq Scan on outbox"],
+        "SELECT count(*) FROM syncs WHERE state = 'pending'": [
+            "Index Only Scan of the whole of syncs_pending_by_owner"
+        ],
+    }.items():
+        assert await whole_reads_of(full, text) == found
+
+
+@pytest.mark.parametrize("size", [1, 20, 500])
+@pytest.mark.parametrize("name", arguments(1))
+async def test_a_query_reads_no_growing_table_as_a_whole(
+    full: Connection, name: str, size: int
+) -> None:
+    assert await whole_reads_of(full, queries()[name], *arguments(size)[name]) == []
+
+
+@pytest.mark.parametrize("name", arguments(1))
+async def test_the_plan_that_postgres_keeps_for_any_arguments_reads_no_growing_table_as_a_whole(
+    full: Connection, name: str
+) -> None:
+    count = len(arguments(1)[name])
+    call = f"EXECUTE kept ({', '.join(['NULL'] * count)})" if count else "EXECUTE kept"
+    await full.execute(f"PREPARE kept AS {queries()[name]}")
+    await full.execute("SET plan_cache_mode = force_generic_plan")
+    try:
+        assert await whole_reads_of(full, call) == []
+    finally:
+        await full.execute("DEALLOCATE kept")
+        await full.execute("RESET plan_cache_mode")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["inbox.existing", "outbox.page", "outbox.partitions", "work.page", "work.streams"],
+)
+async def test_what_is_read_in_pages_reads_no_row_of_others_on_the_way(
+    full: Connection, name: str
+) -> None:
+    given = arguments(20)[name]
+    explained = await full.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {queries()[name]}", *given)
+    scans = [
+        node
+        for node, _ in nodes(json.loads(explained)[0]["Plan"])
+        if node.get("Relation Name") in GROWING
+    ]
+    assert scans
+    assert [node.get("Rows Removed by Filter", 0) for node in scans] == [0] * len(scans)

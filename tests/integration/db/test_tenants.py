@@ -1,0 +1,235 @@
+"""Tenants' settings: stored, changed, removed, and every change told to who listens."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from db import tenants
+from db.errors import DatabaseError, DatabaseUnavailable
+from db.pool import Pool
+from db.records import HotelMapping, TenantSettings
+from tests.integration.db.builders import TENANT
+
+SETTINGS = TenantSettings(
+    tenant_id=TENANT,
+    sedna_api_url="https://sedna.example/SednaAgencyb2bApi",
+    sedna_username="agency",
+    sedna_password_encrypted=b"\x01\x00\xff",
+    sedna_operator_id=571,
+    sedna_operator_code="7STAR",
+    sedna_authority_id=208,
+    is_active=False,
+    max_in_flight=4,
+    requests_per_second=0.5,
+)
+ADD_MAPPING = "INSERT INTO hotel_mappings VALUES ($1, $2, $3, $4)"
+
+
+async def stored(pool: Pool, tenant_id: str = TENANT) -> TenantSettings:
+    found = await tenants.get(pool, tenant_id)
+    assert found is not None
+    return found
+
+
+async def test_settings_come_back_as_they_were_put(pool: Pool) -> None:
+    await tenants.put(pool, SETTINGS)
+    found = await stored(pool)
+    assert found.created_at is not None
+    assert found.updated_at is not None
+    assert replace(found, created_at=None, updated_at=None) == SETTINGS
+
+
+async def test_what_is_not_said_has_the_defaults_of_the_design(pool: Pool) -> None:
+    await tenants.put(
+        pool,
+        TenantSettings(
+            tenant_id=TENANT,
+            sedna_api_url="https://s",
+            sedna_username="u",
+            sedna_password_encrypted=b"x",
+        ),
+    )
+    found = await stored(pool)
+    assert (found.sedna_authority_id, found.is_active) == (207, True)
+    assert (found.sedna_operator_id, found.max_in_flight, found.requests_per_second) == (
+        None,
+        None,
+        None,
+    )
+
+
+async def test_putting_again_changes_and_remembers_when(pool: Pool) -> None:
+    await tenants.put(pool, SETTINGS)
+    before = await stored(pool)
+    await tenants.put(pool, replace(SETTINGS, is_active=True, max_in_flight=None))
+    after = await stored(pool)
+    assert (after.is_active, after.max_in_flight) == (True, None)
+    assert after.created_at == before.created_at
+    assert before.updated_at is not None
+    assert after.updated_at is not None
+    assert after.updated_at > before.updated_at
+
+
+async def test_all_tenants_are_listed_by_their_id(pool: Pool) -> None:
+    for tenant_id in ("b", "a", "c"):
+        await tenants.put(pool, replace(SETTINGS, tenant_id=tenant_id))
+    assert [each.tenant_id for each in await tenants.every(pool)] == ["a", "b", "c"]
+
+
+async def test_a_tenant_that_nobody_put_has_no_settings(pool: Pool) -> None:
+    await tenants.put(pool, SETTINGS)
+    assert await tenants.get(pool, "agency-8") is None
+    assert await tenants.mappings(pool, "agency-8") == []
+    assert await tenants.remove(pool, "agency-8") is False
+
+
+async def test_removing_a_tenant_takes_its_mappings_along_and_nobody_elses(pool: Pool) -> None:
+    for tenant_id in (TENANT, "agency-8"):
+        await tenants.put(pool, replace(SETTINGS, tenant_id=tenant_id))
+        await pool.execute(ADD_MAPPING, tenant_id, "mandarin", "Mandarin", 18)
+    assert await tenants.remove(pool, TENANT) is True
+    assert await tenants.get(pool, TENANT) is None
+    assert await tenants.mappings(pool, TENANT) == []
+    mapping = HotelMapping(name_key="mandarin", name="Mandarin", hotel_id=18)
+    assert await tenants.mappings(pool, "agency-8") == [mapping]
+
+
+async def test_a_password_is_replaced_only_where_nobody_changed_it_meanwhile(pool: Pool) -> None:
+    await tenants.put(pool, SETTINGS)
+    old = SETTINGS.sedna_password_encrypted
+    assert await tenants.replace_password(pool, TENANT, old=b"another", new=b"new") is False
+    assert await tenants.replace_password(pool, "agency-8", old=old, new=b"new") is False
+    assert (await stored(pool)).sedna_password_encrypted == old
+    assert await tenants.replace_password(pool, TENANT, old=old, new=b"new") is True
+    assert (await stored(pool)).sedna_password_encrypted == b"new"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(SETTINGS, tenant_id="no tenant!"),
+        replace(SETTINGS, tenant_id="t" * 65),
+        replace(SETTINGS, tenant_id="a\n"),
+        replace(SETTINGS, max_in_flight=0),
+        replace(SETTINGS, requests_per_second=0.0),
+    ],
+    ids=["spaces", "too long", "newline", "nothing in flight", "no rate"],
+)
+async def test_settings_that_nobody_could_work_with_are_refused(
+    pool: Pool, wrong: TenantSettings
+) -> None:
+    with pytest.raises(DatabaseError):
+        await tenants.put(pool, wrong)
+    assert await tenants.every(pool) == []
+
+
+def test_settings_do_not_show_the_ciphertext() -> None:
+    assert "password" not in repr(SETTINGS)
+
+
+# -- word of changes ----------------------------------------------------------------------------
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.changed: asyncio.Queue[str] = asyncio.Queue()
+        self.connected = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+
+@contextlib.asynccontextmanager
+async def listening(url: str) -> AsyncIterator[Listener]:
+    listener = Listener()
+    listener.task = asyncio.create_task(
+        tenants.listen(
+            url, on_change=listener.changed.put_nowait, on_connected=listener.connected.set
+        )
+    )
+    try:
+        await listener.connected.wait()
+        yield listener
+    finally:
+        listener.task.cancel()
+        await asyncio.gather(listener.task, return_exceptions=True)
+
+
+async def test_every_change_of_settings_is_reported_with_the_tenant_that_it_is_about(
+    url: str, pool: Pool
+) -> None:
+    async with listening(url) as listener:
+        await tenants.put(pool, SETTINGS)
+        assert await listener.changed.get() == TENANT
+        await tenants.put(pool, replace(SETTINGS, tenant_id="agency-8"))
+        assert await listener.changed.get() == "agency-8"
+        await tenants.put(pool, replace(SETTINGS, is_active=True))
+        assert await listener.changed.get() == TENANT
+        await tenants.replace_password(
+            pool, TENANT, old=SETTINGS.sedna_password_encrypted, new=b"new"
+        )
+        assert await listener.changed.get() == TENANT
+        await tenants.remove(pool, TENANT)
+        assert await listener.changed.get() == TENANT
+
+
+async def test_every_change_of_a_mapping_is_reported(url: str, pool: Pool) -> None:
+    await tenants.put(pool, SETTINGS)
+    async with listening(url) as listener:
+        await pool.execute(ADD_MAPPING, TENANT, "mandarin", "Mandarin", 18)
+        assert await listener.changed.get() == TENANT
+        await pool.execute("UPDATE hotel_mappings SET hotel_id = 28")
+        assert await listener.changed.get() == TENANT
+        await pool.execute("DELETE FROM hotel_mappings")
+        assert await listener.changed.get() == TENANT
+
+
+async def test_what_is_rolled_back_is_not_reported(url: str, pool: Pool) -> None:
+    async with listening(url) as listener:
+        async with pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            await connection.execute(
+                "INSERT INTO tenant_settings (tenant_id, sedna_api_url, sedna_username,"
+                " sedna_password_encrypted) VALUES ('undone', '', '', '')"
+            )
+            await transaction.rollback()
+        await tenants.put(pool, SETTINGS)
+        assert await listener.changed.get() == TENANT
+
+
+async def test_a_listener_whose_connection_is_ended_says_so(
+    url: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenants, "_PING_SECONDS", 0.02)
+    async with listening(url) as listener:
+        ended = await pool.fetchval(
+            "SELECT bool_and(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND query LIKE 'LISTEN%' OR query = 'SELECT 1'"
+        )
+        assert ended is True
+        assert listener.task is not None
+        with pytest.raises(DatabaseUnavailable):
+            await listener.task
+
+
+async def test_a_listener_that_is_stopped_leaves_no_connection_behind(url: str, pool: Pool) -> None:
+    before = await pool.fetchval("SELECT pg_backend_pid()")
+    async with listening(url):
+        pass
+    left = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND query LIKE 'LISTEN%' AND pid <> $1"
+    )
+    while await pool.fetchval(left, before) > 0:
+        await asyncio.sleep(0.01)
+
+
+async def test_a_listener_that_cannot_connect_says_so_at_once() -> None:
+    with pytest.raises(DatabaseUnavailable):
+        await tenants.listen(
+            "postgresql://u:hunter2@127.0.0.1:1/db",
+            on_change=lambda _: None,
+            on_connected=lambda: None,
+        )
