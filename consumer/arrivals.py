@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from consumer.sync import reservation_lane
-from db.records import Arrival, Origin, Rejection
+from db.records import Arrival, Headers, Origin, Rejection
 from schemas.envelope import InboundEvent, InvalidEvent, parse_event
 from schemas.inbound import ReservationCreated, StopSaleCreated, content_hash, to_json
 from schemas.kinds import Kind
@@ -27,7 +27,7 @@ class Record:
     timestamp: datetime | None
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ loaded once.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from consumer.lanes import Lanes
 from consumer.logs import get_logger
@@ -112,35 +113,25 @@ class Backlog:
             await self._release_settled()
 
     async def _discover(self) -> None:
-        ownership_round = self._ownership.round
         found = await persistently(lambda: work.streams(self._pool), what="looking for work")
         for stream in found:
             if not self._ownership.owns_stream(stream):
                 continue
-            if stream not in self._positions:
-                # Before anything of it is loaded, and after its former owner has let go.
-                await persistently(
-                    lambda stream=stream: work.hold_unsettled(self._pool, stream),  # type: ignore[misc]
-                    what="holding what was sent and not settled",
-                )
-                if self._ownership.round != ownership_round:
-                    self._sweep_now.set()
-                    return
-                self._positions.setdefault(stream, _Position())
-            else:
-                # Read it again from the beginning: what is in memory is passed over, and what
-                # was tried anew by other hands, behind our position, is found.
-                self._positions[stream].seq = 0
-                self._positions[stream].more = True
+            position = self._positions.setdefault(stream, _Position())
+            # Read it again from the beginning: what is in memory is passed over, and what
+            # was tried anew by other hands, behind our position, is found.
+            position.seq = 0
+            position.more = True
+            position.signals += 1
         self._hungry.set()
 
     async def _release_settled(self) -> None:
-        parked = [sync.id for sync in self._lanes.parked_without_time()]
-        if parked:
+        held = [(sync.id, sync.tenant_id) for sync in self._lanes.parked_without_time()]
+        if held:
             pending = await persistently(
-                lambda: work.still_pending(self._pool, parked), what="looking after held syncs"
+                lambda: work.still_pending(self._pool, held), what="looking after held syncs"
             )
-            self._lanes.release(set(parked) - pending)
+            self._lanes.release({sync_id for sync_id, _ in held} - pending)
             self.drained()
 
     # -- loading ------------------------------------------------------------------------------
@@ -156,21 +147,46 @@ class Backlog:
         )
 
     async def _load(self, stream: Stream, position: _Position) -> None:
-        signals, limit = position.signals, self._room(stream)
+        after, signals, limit = position.seq, position.signals, self._room(stream)
         rows: list[PendingSync] = await persistently(
-            lambda: work.page(self._pool, stream, after=position.seq, limit=limit),
-            what="loading work",
+            lambda: work.page(self._pool, stream, after=after, limit=limit), what="loading work"
         )
+        held = await self._hold([row for row in rows if row.id not in self._lanes])
         if self._positions.get(stream) is not position:
             return  # revoked meanwhile
+        if rows and position.seq == after:  # else a sweep wants it to begin anew
+            position.seq = rows[-1].seq
         for row in rows:
-            position.seq = row.seq
-            if row.id not in self._lanes:
-                self._admit(from_row(row))
+            if row.id in self._lanes:
+                continue
+            sync = from_row(row)
+            if _unsettled(row):
+                since = held.get(row.id)
+                if since is None:
+                    continue  # settled between the two looks
+                sync.in_doubt_since = since
+            self._admit(sync)
         if len(rows) < limit and position.signals == signals:
             position.more = False
-        elif rows or position.signals != signals:
+        else:
             self._hungry.set()
+
+    async def _hold(self, rows: Sequence[PendingSync]) -> dict[int, datetime]:
+        """Put in doubt what a former owner marked and did not settle."""
+        unsettled = [(row.id, row.tenant_id) for row in rows if _unsettled(row)]
+        if not unsettled:
+            return {}
+        return await persistently(
+            lambda: work.hold(self._pool, unsettled), what="holding what was sent and not settled"
+        )
+
+
+def _unsettled(row: PendingSync) -> bool:
+    """Whether a create was perhaps sent that nobody has settled.
+
+    Not so where the record of a stop sale is known: its second step can be repeated.
+    """
+    return row.dispatched_at is not None and row.sedna_rec_id is None
 
 
 def _nowhere(sync: Sync) -> None:

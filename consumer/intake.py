@@ -119,7 +119,7 @@ def _plain(kind: Kind, record: ConsumerRecord) -> Record:
         timestamp=_time(stamp),
         key=record.key,
         value=record.value,
-        headers=tuple((name, value or b"") for name, value in record.headers),
+        headers=tuple(record.headers),
     )
 
 

@@ -217,6 +217,8 @@ class Lanes:
             return
         for lane in list(tenant.lanes.values()):
             if lane.parked and lane.ticket:
+                # What it waited for was decided under the settings of before.
+                lane.syncs[0].next_attempt_at = None
                 self._unpark(lane)
 
     def parked_without_time(self) -> list[Sync]:

@@ -84,6 +84,9 @@ class Processor:
     def _lane_for(self, sync: Sync) -> str:
         if sync.kind is Kind.RESERVATION:
             return reservation_lane(sync.voucher_no or "")
+        if sync.in_doubt_since is not None and sync.stored_lane is not None:
+            # It waits there for word from Sedna, and must not hold up other hotels meanwhile.
+            return sync.stored_lane
         # Behind one that is not resolved yet, since that may be of the same hotel.
         if self._lanes.has_lane(sync.tenant_id, UNRESOLVED_LANE):
             return UNRESOLVED_LANE
@@ -194,7 +197,8 @@ class Processor:
 
     async def _wait_for_turn(self, sync: Sync) -> None:
         pending = await persistently(
-            lambda: work.still_pending(self._pool, [sync.id]), what="asking after a refused mark"
+            lambda: work.still_pending(self._pool, [(sync.id, sync.tenant_id)]),
+            what="asking after a refused mark",
         )
         if sync.id in pending:
             _line(sync).info("waits_for_its_turn")

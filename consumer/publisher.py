@@ -113,7 +113,7 @@ class Publisher:
     async def _send(self, rows: Sequence[OutboxRow]) -> None:
         acknowledged = [
             await self._producer.send(
-                row.topic, key=row.key, value=row.value, headers=list(row.headers)
+                row.topic, key=_key(row), value=row.value, headers=list(row.headers)
             )
             for row in rows
         ]
@@ -122,3 +122,8 @@ class Publisher:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+
+def _key(row: OutboxRow) -> bytes | None:
+    """The key; of a dead letter with neither key nor value an empty one: aiokafka sends no such."""
+    return b"" if row.key is None and row.value is None else row.key

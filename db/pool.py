@@ -16,7 +16,13 @@ Connection: TypeAlias = (
 )
 
 _MALFORMED = "a malformed address"
-_APPLICATION = {"application_name": "sedna-sync", "timezone": "UTC"}
+_SESSION = {
+    "application_name": "sedna-sync",
+    "timezone": "UTC",
+    # Pages are read in the order of an index. Without statistics Postgres would rather collect the
+    # whole backlog by a bitmap and sort it, for each page anew.
+    "enable_bitmapscan": "off",
+}
 
 
 async def open_pool(database_url: str, *, max_size: int = 8, command_timeout: float = 30) -> Pool:
@@ -38,7 +44,7 @@ async def open_pool(database_url: str, *, max_size: int = 8, command_timeout: fl
             max_size=max_size,
             timeout=10,
             command_timeout=command_timeout,
-            server_settings=_APPLICATION,
+            server_settings=_SESSION,
         )
     return pool
 
@@ -47,7 +53,7 @@ async def connect(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":
     """One connection of its own; raises as :func:`open_pool`."""
     with _connecting(database_url):
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            database_url, timeout=10, server_settings=_APPLICATION
+            database_url, timeout=10, server_settings=_SESSION
         )
     return connection
 

@@ -5,8 +5,12 @@ Times are aware and in UTC. `kind` is `reservation` or `stop_sale`.
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 from schemas.kinds import Kind
+
+#: Of a Kafka message, in order; a header without a value has None.
+Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

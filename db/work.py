@@ -1,6 +1,7 @@
 """Pending work: loading it in order, and marking it before it is sent."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 
@@ -64,11 +65,7 @@ async def mark(
                     [tenant_id for _, tenant_id, _ in lanes],
                     [lane for _, _, lane in lanes],
                 )
-            rows = await connection.fetch(
-                _QUERIES["mark"],
-                [sync_id for sync_id, _ in wanted],
-                [tenant_id for _, tenant_id in wanted],
-            )
+            rows = await connection.fetch(_QUERIES["mark"], *_columns(wanted))
     return {row["id"] for row in rows}
 
 
@@ -93,19 +90,35 @@ async def record_step_one(pool: Pool, made: Sequence[tuple[int, str, int, int]])
     return {row["id"] for row in rows}
 
 
-async def hold_unsettled(pool: Pool, stream: Stream) -> None:
-    """Note as in doubt what a former owner of the stream marked and did not settle."""
+async def hold(pool: Pool, left_over: Sequence[tuple[int, str]]) -> dict[int, datetime]:
+    """Note as in doubt what a former owner marked and did not settle.
+
+    Args:
+        pool: the connections.
+        left_over: (sync id, tenant id).
+
+    Returns:
+        Since when each is in doubt. One that is missing was settled meanwhile.
+    """
     with translated():
-        await pool.execute(
-            _QUERIES["hold_unsettled"], stream.kind.value, stream.partition, stream.tenant_id
-        )
+        rows = await pool.fetch(_QUERIES["hold"], *_columns(left_over))
+    return {row["id"]: row["in_doubt_since"] for row in rows}
 
 
-async def still_pending(pool: Pool, sync_ids: Sequence[int]) -> set[int]:
-    """Which of these syncs nobody has settled yet."""
+async def still_pending(pool: Pool, asked: Sequence[tuple[int, str]]) -> set[int]:
+    """Which of these syncs nobody has settled yet.
+
+    Args:
+        pool: the connections.
+        asked: (sync id, tenant id).
+    """
     with translated():
-        rows = await pool.fetch(_QUERIES["still_pending"], sync_ids)
+        rows = await pool.fetch(_QUERIES["still_pending"], *_columns(asked))
     return {row["id"] for row in rows}
+
+
+def _columns(pairs: Sequence[tuple[int, str]]) -> tuple[list[int], list[str]]:
+    return [sync_id for sync_id, _ in pairs], [tenant_id for _, tenant_id in pairs]
 
 
 def _pending(row: asyncpg.Record) -> PendingSync:

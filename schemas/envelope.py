@@ -60,7 +60,7 @@ def parse_event(
     *,
     key: bytes | None,
     value: bytes | None,
-    headers: Sequence[tuple[str, bytes]],
+    headers: Sequence[tuple[str, bytes | None]],
 ) -> InboundEvent:
     """Read a Kafka message of the topic of ``kind`` as a CloudEvent 1.0, structured or binary.
 

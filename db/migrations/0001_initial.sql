@@ -74,10 +74,13 @@ ALTER SEQUENCE syncs_seq OWNED BY syncs.seq;
 
 -- Nothing is doubled begins here.
 CREATE UNIQUE INDEX syncs_identity ON syncs (tenant_id, kind, business_key);
+-- Two indexes of what is pending, which say so in two ways, so that no query can be planned with the
+-- one that is not made for it: a backlog grows faster than Postgres' statistics of it.
 -- An owner loads its partitions' work by tenant, in order.
 CREATE INDEX syncs_pending_by_owner ON syncs (kind, origin_partition, tenant_id, seq) WHERE state = 'pending';
 -- The dispatch mark looks for an earlier one in the lane.
-CREATE INDEX syncs_pending_by_lane ON syncs (tenant_id, lane, seq) WHERE state = 'pending';
+CREATE INDEX syncs_pending_by_lane ON syncs (tenant_id, lane, seq)
+    WHERE state IS NOT DISTINCT FROM 'pending';
 
 -- What was tried, and what came of it; append-only.
 CREATE TABLE sync_attempts (

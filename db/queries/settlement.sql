@@ -30,7 +30,8 @@ WITH settlement AS (
     WHERE syncs.id = settlement.sync_id
       AND syncs.tenant_id = settlement.tenant_id
       AND syncs.generation = settlement.generation
-      AND syncs.state = 'pending'
+      -- Not `= 'pending'`: see work.sql.
+      AND syncs.state NOT IN ('synced', 'failed')
     RETURNING syncs.id, syncs.kind, syncs.origin_partition
 ), history AS (
     INSERT INTO sync_attempts (

@@ -1,3 +1,7 @@
+-- "Pending" is said in three ways, so that each query can be planned with one index only, also as long
+-- as Postgres has no statistics of a backlog: `= 'pending'` goes by owner, `IS NOT DISTINCT FROM` by
+-- lane, and what is looked up by its id says `NOT IN`, which fits neither.
+
 -- name: streams
 -- Every (kind, partition, tenant) that has pending work. Hops from one to the next in the index,
 -- so that the cost is that of the streams and not that of the backlog.
@@ -20,20 +24,25 @@ WITH RECURSIVE stream AS (
 SELECT kind, origin_partition, tenant_id FROM stream
 
 -- name: page
--- The next pending syncs of one stream, in order.
+-- The next pending syncs of one stream, in order. Bounds instead of equalities: the order that they ask
+-- for is that of one index only, in which nothing else is in the way.
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, event_id, event_time,
        traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
        dispatched_at, in_doubt_since, attempts, next_attempt_at, sedna_rec_id, registered_at
 FROM syncs
-WHERE state = 'pending' AND kind = $1 AND origin_partition = $2 AND tenant_id = $3 AND seq > $4
-ORDER BY seq
+WHERE state = 'pending'
+  AND (kind, origin_partition, tenant_id, seq) > ($1, $2, $3, $4)
+  AND (kind, origin_partition, tenant_id) <= ($1, $2, $3)
+ORDER BY kind, origin_partition, tenant_id, seq
 LIMIT $5
 
 -- name: store_lanes
 -- The lanes of stop sales, as soon as their hotels are resolved.
 UPDATE syncs SET lane = resolved.lane
 FROM unnest($1::bigint[], $2::text[], $3::text[]) AS resolved (id, tenant_id, lane)
-WHERE syncs.id = resolved.id AND syncs.tenant_id = resolved.tenant_id AND syncs.state = 'pending'
+WHERE syncs.id = resolved.id
+  AND syncs.tenant_id = resolved.tenant_id
+  AND syncs.state NOT IN ('synced', 'failed')
 
 -- name: mark
 -- The dispatch mark. Refused (the row does not come back) while an earlier sync of the lane is
@@ -43,25 +52,28 @@ UPDATE syncs SET dispatched_at = now(), updated_at = now()
 FROM unnest($1::bigint[], $2::text[]) AS wanted (id, tenant_id)
 WHERE syncs.id = wanted.id
   AND syncs.tenant_id = wanted.tenant_id
-  AND syncs.state = 'pending'
+  AND syncs.state NOT IN ('synced', 'failed')
   AND syncs.dispatched_at IS NULL
   AND syncs.lane IS NOT NULL
-  AND NOT EXISTS (
-      SELECT FROM syncs AS earlier
-      WHERE earlier.state = 'pending'
+  -- One look into the index for each, which a join with all that is pending could not promise.
+  AND (
+      SELECT earlier.id FROM syncs AS earlier
+      WHERE earlier.state IS NOT DISTINCT FROM 'pending'
         AND earlier.tenant_id = syncs.tenant_id
         AND earlier.lane = syncs.lane
         AND earlier.seq < syncs.seq
-  )
+      LIMIT 1
+  ) IS NULL
   AND (
       syncs.kind = 'reservation'
-      OR NOT EXISTS (
-          SELECT FROM syncs AS earlier
-          WHERE earlier.state = 'pending'
+      OR (
+          SELECT earlier.id FROM syncs AS earlier
+          WHERE earlier.state IS NOT DISTINCT FROM 'pending'
             AND earlier.tenant_id = syncs.tenant_id
             AND earlier.lane IS NULL
             AND earlier.seq < syncs.seq
-      )
+          LIMIT 1
+      ) IS NULL
   )
 RETURNING syncs.id
 
@@ -69,16 +81,26 @@ RETURNING syncs.id
 -- The record that step 1 of a stop sale made, stored before step 2 names it.
 UPDATE syncs SET sedna_rec_id = made.rec_id, sedna_hotel_id = made.hotel_id, updated_at = now()
 FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS made (id, tenant_id, rec_id, hotel_id)
-WHERE syncs.id = made.id AND syncs.tenant_id = made.tenant_id AND syncs.state = 'pending'
+WHERE syncs.id = made.id
+  AND syncs.tenant_id = made.tenant_id
+  AND syncs.state NOT IN ('synced', 'failed')
 RETURNING syncs.id
 
--- name: hold_unsettled
--- What a process left marked and unsettled was perhaps sent: in doubt since the mark. A stop sale
+-- name: hold
+-- What a former owner left marked and unsettled was perhaps sent: in doubt since the mark. A stop sale
 -- whose record is known is not in doubt: step 2 can be repeated.
 UPDATE syncs SET in_doubt_since = coalesce(in_doubt_since, dispatched_at), updated_at = now()
-WHERE state = 'pending' AND kind = $1 AND origin_partition = $2 AND tenant_id = $3
-  AND dispatched_at IS NOT NULL AND in_doubt_since IS NULL AND sedna_rec_id IS NULL
+FROM unnest($1::bigint[], $2::text[]) AS left_over (id, tenant_id)
+WHERE syncs.id = left_over.id
+  AND syncs.tenant_id = left_over.tenant_id
+  AND syncs.state NOT IN ('synced', 'failed')
+  AND syncs.dispatched_at IS NOT NULL
+  AND syncs.sedna_rec_id IS NULL
+RETURNING syncs.id, syncs.in_doubt_since
 
 -- name: still_pending
 -- Which of these syncs nobody has settled yet.
-SELECT id FROM syncs WHERE id = ANY($1::bigint[]) AND state = 'pending'
+SELECT syncs.id
+FROM unnest($1::bigint[], $2::text[]) AS asked (id, tenant_id)
+JOIN syncs ON syncs.id = asked.id AND syncs.tenant_id = asked.tenant_id
+WHERE syncs.state NOT IN ('synced', 'failed')

@@ -82,8 +82,8 @@ def arguments(size: int) -> dict[str, list[Any]]:
         "work.store_lanes": [ids, tenants, texts],
         "work.mark": [ids, tenants],
         "work.record_step_one": [ids, tenants, numbers, numbers],
-        "work.hold_unsettled": stream,
-        "work.still_pending": [ids],
+        "work.hold": [ids, tenants],
+        "work.still_pending": [ids, tenants],
     }
 
 
@@ -172,3 +172,57 @@ async def test_what_is_read_in_pages_reads_no_row_of_others_on_the_way(
     ]
     assert scans
     assert [node.get("Rows Removed by Filter", 0) for node in scans] == [0] * len(scans)
+
+
+@pytest.fixture(scope="module")
+async def unanalysed(postgres_server: str, migrated_template: str) -> AsyncIterator[Connection]:
+    """A backlog that came just now: Postgres knows nothing of it, and thinks it small."""
+    async with database(postgres_server, template=migrated_template) as url:
+        connection = await connect(url)
+        for table in GROWING:
+            await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+        await connection.execute(
+            FILL.replace(
+                "WHEN n > 18000 OR n % 100 = 0 THEN 'pending'", "WHEN n > 0 THEN 'pending'"
+            )
+        )
+        yield connection
+        await connection.close()
+
+
+@pytest.mark.parametrize("size", [20, 400])
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("name", arguments(1))
+async def test_a_query_does_not_read_the_backlog_even_before_postgres_has_statistics_of_it(
+    unanalysed: Connection, name: str, mode: str, size: int
+) -> None:
+    given = arguments(size)[name]
+    transaction = unanalysed.transaction()
+    await transaction.start()
+    try:
+        await unanalysed.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        explained = await unanalysed.fetchval(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {queries()[name]}", *given
+        )
+    finally:
+        await transaction.rollback()
+    read = {
+        f"{node['Node Type']} {node.get('Index Name', '')} {node.get('Relation Name', '')}": rows
+        for node, _ in nodes(json.loads(explained)[0]["Plan"])
+        if "Scan" in node["Node Type"]
+        and node.get("Relation Name", node.get("Index Name", "")).startswith(tuple(GROWING))
+        and (
+            rows := (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+            * node["Actual Loops"]
+        )
+        > BOUNDS.get(name, 3) * size
+    }
+    assert read == {}
+
+
+#: How many rows a query may read for each that it was asked about, where it is more than 3.
+BOUNDS = {
+    # Hops once for each stream or partition that there is: 50 tenants, 6 partitions, 2 kinds.
+    "work.streams": 40,
+    "outbox.page": 8,  # a page of each partition
+}

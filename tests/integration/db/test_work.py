@@ -1,7 +1,6 @@
 """Loading pending work in order, and the dispatch mark that keeps lanes in order everywhere."""
 
 import asyncio
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -108,7 +107,8 @@ async def test_who_is_still_pending_can_be_asked(pool: Pool) -> None:
     first, second, third = await inserted(pool, *(reservation(f"V{n}") for n in range(3)))
     await settlement.settle(pool, [settlement_of(second), settlement_of(third, state="failed")])
     asked = [first.id, second.id, third.id, 2**60]
-    assert await work.still_pending(pool, asked) == {first.id}
+    pending = await work.still_pending(pool, [(sync_id, TENANT) for sync_id in asked])
+    assert pending == {first.id}
 
 
 # -- the mark -----------------------------------------------------------------------------------
@@ -237,7 +237,8 @@ async def test_what_was_marked_and_not_settled_is_in_doubt_since_the_mark(pool: 
     marked, untouched = await inserted(pool, reservation("V1"), reservation("V2"))
     await mark(pool, marked)
     marked_at = (await row(pool, marked.id))["dispatched_at"]
-    await work.hold_unsettled(pool, RESERVATIONS)
+    held = await work.hold(pool, [(marked.id, TENANT), (untouched.id, TENANT)])
+    assert held == {marked.id: marked_at}
     assert (await row(pool, marked.id))["in_doubt_since"] == marked_at
     assert (await row(pool, untouched.id))["in_doubt_since"] is None
 
@@ -247,19 +248,13 @@ async def test_holding_twice_keeps_the_first_doubt(pool: Pool) -> None:
     await mark(pool, place)
     doubt = settlement_of(place, state="pending", outcome="in_doubt", in_doubt_since=NOW)
     await settlement.settle(pool, [doubt])
-    await work.hold_unsettled(pool, RESERVATIONS)
+    await work.hold(pool, [(place.id, TENANT)])
     assert (await row(pool, place.id))["in_doubt_since"] == NOW
 
 
-async def test_only_the_stream_that_was_asked_for_is_held(pool: Pool) -> None:
+async def test_what_was_never_marked_is_not_held(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
-    await mark(pool, place)
-    for other in (
-        replace(RESERVATIONS, kind=Kind.STOP_SALE),
-        replace(RESERVATIONS, partition=1),
-        replace(RESERVATIONS, tenant_id="agency-8"),
-    ):
-        await work.hold_unsettled(pool, other)
+    assert await work.hold(pool, [(place.id, TENANT)]) == {}
     assert (await row(pool, place.id))["in_doubt_since"] is None
 
 
@@ -267,7 +262,7 @@ async def test_what_is_settled_is_never_held(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
     await mark(pool, place)
     await settlement.settle(pool, [settlement_of(place)])
-    await work.hold_unsettled(pool, RESERVATIONS)
+    await work.hold(pool, [(place.id, TENANT)])
     assert (await row(pool, place.id))["in_doubt_since"] is None
 
 
@@ -275,7 +270,7 @@ async def test_a_stop_sale_whose_record_is_known_is_not_in_doubt(pool: Pool) -> 
     (place,) = await inserted(pool, stop_sale(7))
     await mark(pool, place, lane="hotel:18")
     assert await work.record_step_one(pool, [(place.id, TENANT, 823259, 18)]) == {place.id}
-    await work.hold_unsettled(pool, STOP_SALES)
+    assert await work.hold(pool, [(place.id, TENANT)]) == {}
     (loaded,) = await work.page(pool, STOP_SALES, after=0, limit=1)
     assert (loaded.in_doubt_since, loaded.sedna_rec_id) == (None, 823259)
 
