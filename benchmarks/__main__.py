@@ -59,10 +59,11 @@ async def measure(events: int, rounds: int) -> None:
                 httpx2 = await bare_client("httpx2", sedna.base_url, events, uvloop=False)
                 measured.append((own["rate"], whole.rate, httpx2["rate"]))
                 print(
-                    f"round {number}: our transport alone {own['rate']:.0f}/s "
-                    f"({own['cpu_us_per_request']:.0f} us CPU each), the whole service "
-                    f"{whole.rate:.0f}/s ({whole.cpu_us_per_event:.0f} us CPU each), httpx2 as it "
-                    f"comes {httpx2['rate']:.0f}/s ({httpx2['cpu_us_per_request']:.0f} us CPU each)",
+                    f"round {number}, events per second (CPU each): "
+                    f"our transport alone {own['rate']:.0f} ({own['cpu_us_per_request']:.0f} us), "
+                    f"the whole service {whole.rate:.0f} ({whole.cpu_us_per_event:.0f} us), "
+                    f"httpx2 as it comes {httpx2['rate']:.0f} "
+                    f"({httpx2['cpu_us_per_request']:.0f} us)",
                     flush=True,
                 )
             own_ratio = sorted(whole / own for own, whole, _ in measured)[rounds // 2]

@@ -121,11 +121,10 @@ async def _until_answered(
     connection = await asyncpg.connect(database_url)
     try:
         while service.returncode is None:
-            settled, waiting = await connection.fetchrow(
-                "SELECT (SELECT count(*) FROM syncs WHERE state <> 'pending'),"
-                " (SELECT count(*) FROM outbox)"
-            )
-            if settled == events and not waiting:
+            pending = await connection.fetchval("SELECT count(*) FROM syncs WHERE NOT sedna_synced")
+            known = await connection.fetchval("SELECT count(*) FROM syncs")
+            waiting = await connection.fetchval("SELECT count(*) FROM outbox")
+            if known == events and not pending and not waiting:
                 return
             await asyncio.sleep(0.5)
     finally:

@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from consumer.cli.demo import demo
 from consumer.cli.doctor import doctor
 from consumer.cli.migrate import migrate
 from consumer.cli.run import run
@@ -27,7 +28,7 @@ def cli() -> None:
     """
 
 
-for command in (run, migrate, doctor, tenant, schema):
+for command in (run, migrate, doctor, tenant, schema, demo):
     cli.add_command(command)
 
 

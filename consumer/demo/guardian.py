@@ -43,6 +43,7 @@ class Server:
     user: str | None = None  #: whom the commands run as; None is the owner
     stop_signal: signal.Signals = signal.SIGTERM  #: asks the server to end
     grace_seconds: float = 10.0  #: from that signal to SIGKILL
+    log: Path | None = None  #: where its output goes; None is a file in `folder`
 
     def to_json(self) -> str:
         """The form in which it is handed to the guardian: everything but the environment."""
@@ -53,6 +54,7 @@ class Server:
                 "user": self.user,
                 "stop_signal": int(self.stop_signal),
                 "grace_seconds": self.grace_seconds,
+                "log": str(self.log or self.folder / "server.log"),
             }
         )
 
@@ -79,6 +81,14 @@ class Guarded:
     def running(self) -> bool:
         """Whether the guardian is there. It ends with the server, or with a command that fails."""
         return self._guardian.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the server, or of the command that failed; None while it runs, or if none was run.
+
+        Where a signal ended it: the signal's number.
+        """
+        return self._guardian.poll()
 
     def close(self) -> str:
         """Stops the server and waits until it is gone; returns its last lines of output.
@@ -191,7 +201,7 @@ def guard(spec: Mapping[str, object]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
-    log = folder / "server.log"
+    log = Path(str(spec["log"]))
     code: int | None = 1
     os.chdir(folder)  # a server that runs as another user may not enter the owner's
     try:

@@ -4,7 +4,7 @@ Plain dictionaries and `json`: never the service's own models, so that the demo 
 instead of mirroring it. Deterministic: the same seed and day give the same bytes.
 """
 
-# ruff: noqa: RUF001  # the names are Turkish, and so are their letters
+# the names are Turkish, and so are their letters
 
 import json
 import random

@@ -3,7 +3,7 @@
 Data only. No name here is that of a real hotel, and no password opens anything but the fake.
 """
 
-# ruff: noqa: RUF001  # the names are Turkish, and so are their letters
+# the names are Turkish, and so are their letters
 
 from dataclasses import dataclass
 

@@ -510,7 +510,7 @@ async def test_a_connection_closed_before_the_request_is_surely_not_sent(
 
     async def connect_slowly(*args: Any, **options: Any) -> Any:
         transport, connection = await connect(*args, **options)
-        while connection.open:  # noqa: ASYNC110 - the loop's next turns are what is awaited
+        while connection.open:
             await asyncio.sleep(0)
         return transport, connection
 

@@ -1,0 +1,105 @@
+"""For the person who looks after failed syncs: why one failed, in a few words, and what to do next.
+
+Pure. It reads what a failed result says (its code, message and details) and must never be asked
+what became of an event.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from schemas.outcomes import ErrorCode
+
+_WHAT_TO_DO: Final[Mapping[ErrorCode, str]] = {
+    ErrorCode.INVALID_EVENT: (
+        "Mend the sender and publish the event anew. Its bytes are in the dead-letter topic."
+    ),
+    ErrorCode.CONFLICT: (
+        "The first one stays. If this one is right, change the record in Sedna by hand."
+    ),
+    ErrorCode.HOTEL_NOT_FOUND: (
+        "Add the hotel in Sedna, or name it as Sedna does (or by sedna_hotel_id); then publish the "
+        "event again."
+    ),
+    ErrorCode.HOTEL_AMBIGUOUS: (
+        "Name the hotel in full, or by sedna_hotel_id, and publish the event again."
+    ),
+    ErrorCode.ROOM_TYPE_UNKNOWN: (
+        "Add the room type in Sedna, or use a code that is known; then publish the event again."
+    ),
+    ErrorCode.BOARD_UNKNOWN: (
+        "Add the board in Sedna, or use a code that is known; then publish the event again."
+    ),
+    ErrorCode.REFUSED_BY_SEDNA: "See to Sedna's reason, then publish the event again.",
+    ErrorCode.SUPERSEDED: "Nothing, if the later one shall hold.",
+    ErrorCode.TENANT_NOT_CONFIGURED: (
+        "Set the tenant up: sedna-sync tenant set TENANT. Then publish the event again."
+    ),
+    ErrorCode.GAVE_UP: (
+        "See what sedna-sync doctor says of the tenant, then publish the event again."
+    ),
+    ErrorCode.IN_DOUBT_UNRESOLVED: (
+        "Look for the record in Sedna, and publish the event again only if it is not there."
+    ),
+}
+
+
+def what_to_do(code: ErrorCode) -> str:
+    """A person's next step after a failure with this code: one or two sentences."""
+    return _WHAT_TO_DO[code]
+
+
+def why(  # noqa: PLR0911  # one for each code that has something of its own to say
+    code: ErrorCode, message: str, details: Mapping[str, object]
+) -> str:
+    """The reason in some ten words where the details say it, else the message.
+
+    Args:
+        code: of the failed result.
+        message: likewise.
+        details: likewise; what they lack is left out.
+    """
+    match code, details:
+        case ErrorCode.HOTEL_AMBIGUOUS, {"hotel_name": name, "candidates": [*candidates]}:
+            return f"“{name}” fits {', '.join(map(_named, candidates))}"
+        case ErrorCode.HOTEL_NOT_FOUND, {"hotel_name": name}:
+            return f"no hotel is called “{name}”"
+        case (
+            ErrorCode.ROOM_TYPE_UNKNOWN,
+            {"hotel_name": hotel, "room_type": room, "known": [*known]},
+        ):
+            return f"{hotel} has no room type {room}; it has {_codes(known)}"
+        case ErrorCode.BOARD_UNKNOWN, {"board_type": board, "known": [*known]}:
+            return f"no board {board}; there are {_codes(known)}"
+        case ErrorCode.REFUSED_BY_SEDNA, {"sedna_message": text}:
+            return f"Sedna says: {text}"
+        case ErrorCode.INVALID_EVENT, {"problems": [*problems]} if problems:
+            return "; ".join(map(_problem, problems))
+        # What stands behind it in these is what to do.
+        case ErrorCode.TENANT_NOT_CONFIGURED, _:
+            return message.partition(": ")[0]
+        case ErrorCode.CONFLICT, _:
+            return message.partition("; ")[0]
+        case _:
+            return message
+
+
+def _named(candidate: object) -> str:
+    match candidate:
+        case {"id": number, "name": name}:
+            return f"{name} ({number})"
+        case _:
+            return str(candidate)
+
+
+def _problem(problem: object) -> str:
+    match problem:
+        case {"field": "event", "problem": text}:
+            return str(text)
+        case {"field": field, "problem": text}:
+            return f"{field} {text}"
+        case _:
+            return str(problem)
+
+
+def _codes(known: list[object]) -> str:
+    return ", ".join(map(str, known)) or "none"
