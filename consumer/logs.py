@@ -47,22 +47,24 @@ def configure(*, level: str, json: bool) -> None:
         json: one JSON object per line; otherwise coloured lines for a person.
     """
     threshold = logging.getLevelNamesMapping()[level]
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+    stamp: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    render: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, blank_secrets, structlog.processors.JSONRenderer()]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
         if json
-        else [
-            structlog.processors.format_exc_info,
-            blank_secrets,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ]
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
-        processors=[*shared, *render],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            blank_secrets,
+            # Behind the blanking, which has nothing to look for in them.
+            *stamp,
+            renderer,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
@@ -70,8 +72,13 @@ def configure(*, level: str, json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+            foreign_pre_chain=[*stamp, structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                blank_secrets,
+                renderer,
+            ],
         )
     )
     root = logging.getLogger()
