@@ -48,7 +48,7 @@ def _spare_the_collector() -> None:
     """Look for reference cycles less often: the work makes many objects, and hardly any cycle."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(100_000, 20, 20)
 
 
 def _stop_on_signals(service: Service) -> None:
