@@ -36,10 +36,16 @@ class Dispatcher:
         self._wake.set()
 
     async def returned(self, streams: Collection[Stream]) -> None:
-        """Wait until nothing of these streams is out."""
+        """Forget what is not out of these streams, and wait until nothing of them is.
+
+        What comes back meanwhile, to be tried again or in another lane, is forgotten at once: it is
+        the next owner's, and would otherwise be started anew before the last one has come back.
+        """
+        self._lanes.drop(streams)
         while self._lanes.out_of(streams):
             self._returned.clear()
             await self._returned.wait()
+            self._lanes.drop(streams)
 
     async def run(self) -> None:
         """Start what is ready, as long as it goes on."""

@@ -47,7 +47,6 @@ class Drain:
         """
         streams = self._backlog.streams()
         self._backlog.revoked(streams)
-        self._lanes.drop(streams)
         try:
             async with asyncio.timeout(self._timeout):
                 await self._dispatcher.returned(streams)

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from consumer.demo.fake import Account, FakeSedna
+from tests.e2e.checks import check
 from tests.support.kafka_clients import TopicsFactory
 from tests.support.service import World, running_world
 
@@ -17,7 +18,10 @@ WorldFactory = Callable[..., AbstractAsyncContextManager[World]]
 def world(
     kafka_server: str, database_url: str, topics: TopicsFactory, group_id: str
 ) -> WorldFactory:
-    """Makes the world of a test: `async with world(accounts) as world: …`."""
+    """Makes the world of a test: `async with world(accounts) as here: …`.
+
+    What must hold in each of them, whatever its test is about, is checked at its end.
+    """
 
     @contextlib.asynccontextmanager
     async def make(accounts: list[Account], *, partitions: int = 3) -> AsyncIterator[World]:
@@ -32,5 +36,6 @@ def world(
             ) as made:
                 await made.add_tenants(accounts)
                 yield made
+                await check(made)
 
     return make

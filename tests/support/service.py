@@ -24,7 +24,7 @@ from db.records import TenantSettings
 from tests.support import kafka_clients
 from tests.support.kafka_clients import Message, Topics
 
-_KEY = f"test:{base64.b64encode(bytes(range(32))).decode()}"
+ENCRYPTION_KEYS = f"test:{base64.b64encode(bytes(range(32))).decode()}"
 #: Seconds that a service may take to say that it has started, or to end.
 _PATIENCE = 60.0
 
@@ -35,14 +35,19 @@ class ServiceProcess:
 
     process: asyncio.subprocess.Process
     log_file: Path
+    command_line: str  #: as the process list shows it
+    told_to_end: bool = False
 
     def log(self) -> str:
         """All that it has written."""
         return self.log_file.read_text("utf-8")
 
     def lines(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Its log lines, of one event if one is named."""
-        lines = [json.loads(line) for line in self.log().splitlines()]
+        """Its log lines, of one event if one is named; what is no JSON has its text as event."""
+        lines = [
+            json.loads(line) if line.startswith("{") and line.endswith("}") else {"event": line}
+            for line in self.log().splitlines()
+        ]
         return [line for line in lines if event in (None, line.get("event"))]
 
     async def until_logged(self, event: str, *, times: int = 1) -> None:
@@ -57,15 +62,25 @@ class ServiceProcess:
                     raise RuntimeError(f"it ended with {self.process.returncode}:\n{self.log()}")
                 await asyncio.sleep(0.02)
 
-    async def stop(self) -> int:
-        """SIGTERM; returns the exit code."""
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
+    def terminate(self) -> None:
+        """SIGTERM, without waiting for what follows."""
+        self.told_to_end = True
+        self.process.send_signal(signal.SIGTERM)
+
+    async def ended(self) -> int:
+        """Wait for its end; returns the exit code."""
         async with asyncio.timeout(_PATIENCE):
             return await self.process.wait()
 
+    async def stop(self) -> int:
+        """SIGTERM, once if it still runs; returns the exit code."""
+        if self.process.returncode is None:
+            self.terminate()
+        return await self.ended()
+
     async def kill(self) -> None:
         """SIGKILL."""
+        self.told_to_end = True
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         await self.process.wait()
@@ -83,6 +98,7 @@ class World:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     services: list[ServiceProcess] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)  #: by the commands that were run
 
     def environment(self, **settings: Any) -> dict[str, str]:
         """The variables of a service, nothing of the machine's own settings among them."""
@@ -96,7 +112,7 @@ class World:
             "TOPIC_FAILED": self.topics.failed,
             "TOPIC_DEADLETTER": self.topics.deadletter,
             "DATABASE_URL": self.database_url,
-            "ENCRYPTION_KEYS": _KEY,
+            "ENCRYPTION_KEYS": ENCRYPTION_KEYS,
             "ALLOW_PRIVATE_ADDRESSES": "true",
             "LOG_LEVEL": "DEBUG",
             "API_PORT": "0",
@@ -104,6 +120,15 @@ class World:
             **settings,
         }
         return own | {f"SEDNA_SYNC_{name}": str(value) for name, value in values.items()}
+
+    async def start_after_kill(self, **settings: Any) -> ServiceProcess:
+        """Start a service in the place of one that was killed.
+
+        In a new group, which reads everything once more: the old one waits for the killed member
+        until its session has timed out, and a test need not.
+        """
+        self.group_id += "-again"
+        return await self.start(**settings)
 
     async def start(self, **settings: Any) -> ServiceProcess:
         """Start a service, and wait until it reads."""
@@ -117,12 +142,14 @@ class World:
                 stderr=log,
                 env=self.environment(**settings),
             )
-        service = ServiceProcess(process, log_file)
+        service = ServiceProcess(process, log_file, _command_line(process.pid))
         self.services.append(service)
         await service.until_logged("partitions_assigned")
         return service
 
-    async def command(self, *arguments: str, stdin: str | None = None) -> tuple[int, str, str]:
+    async def command(
+        self, *arguments: str, stdin: str | None = None, **settings: Any
+    ) -> tuple[int, str, str]:
         """Run `sedna-sync` once; returns exit code, standard output and standard error."""
         process = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).parent / "sedna-sync"),
@@ -130,14 +157,21 @@ class World:
             stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=self.environment(),
+            env=self.environment(**settings),
         )
-        out, error = await process.communicate(None if stdin is None else stdin.encode())
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                out, error = await process.communicate(None if stdin is None else stdin.encode())
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        self.printed += [out.decode(), error.decode()]
         return process.returncode or 0, out.decode(), error.decode()
 
     async def add_tenants(self, accounts: Iterable[Account], **settings: Any) -> None:
         """Give the service the accounts of the fake, each as a tenant of the same name."""
-        keys = Keyring.parse(_KEY)
+        keys = Keyring.parse(ENCRYPTION_KEYS)
         pool = await open_pool(self.database_url, max_size=1)
         try:
             for account in accounts:
@@ -178,6 +212,27 @@ class World:
         finally:
             await connection.close()
 
+    async def value(self, statement: str, *arguments: Any) -> Any:
+        """The one value that a statement finds; None where it finds no row."""
+        rows = await self.query(statement, *arguments)
+        return rows[0][0] if rows else None
+
+    async def until_value(
+        self, wanted: Any, statement: str, *arguments: Any, timeout_seconds: float = 60.0
+    ) -> None:
+        """Wait until a statement finds this value.
+
+        Raises:
+            TimeoutError: with the value that it found instead.
+        """
+        found: Any = None
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while (found := await self.value(statement, *arguments)) != wanted:
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise TimeoutError(f"waited for {wanted}, found {found}: {statement}") from None
+
     async def until_settled(self, count: int, *, timeout_seconds: float = 60.0) -> None:
         """Wait until so many syncs are settled and their results are published.
 
@@ -212,13 +267,25 @@ class World:
             while await self.lag():
                 await asyncio.sleep(0.1)
 
-    async def lag(self) -> int:
+    async def until_read(self, *, group_id: str | None = None) -> None:
+        """Wait until all records of the input topics are committed."""
+        async with asyncio.timeout(_PATIENCE):
+            while await self.lag(group_id=group_id):
+                await asyncio.sleep(0.05)
+
+    async def lag(self, *, group_id: str | None = None) -> int:
         """How many records of the input topics are not committed."""
         ends = await kafka_clients.end_offsets(
             self.kafka, self.topics.reservations, self.topics.stop_sales
         )
-        offsets = await kafka_clients.committed(self.kafka, self.group_id)
+        offsets = await kafka_clients.committed(self.kafka, group_id or self.group_id)
         return sum(end - offsets.get(partition, 0) for partition, end in ends.items())
+
+
+def _command_line(process_id: int) -> str:
+    """What the process list shows; empty where there is no /proc."""
+    shown = Path(f"/proc/{process_id}/cmdline")
+    return shown.read_text("utf-8") if shown.exists() else ""
 
 
 @contextlib.asynccontextmanager
