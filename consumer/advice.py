@@ -38,7 +38,7 @@ _WHAT_TO_DO: Final[Mapping[ErrorCode, str]] = {
         "See what sedna-sync doctor says of the tenant, then publish the event again."
     ),
     ErrorCode.IN_DOUBT_UNRESOLVED: (
-        "Look for the record in Sedna, and publish the event again only if it is not there."
+        "Look for the record in Sedna. Publishing the event again is safe: Sedna is asked first."
     ),
 }
 

@@ -3,16 +3,19 @@
 A create is sent only after its mark is in Postgres. Here, and only here, errors become outcomes.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import assert_never
 
 from consumer.accounts import Account
+from consumer.doubt import Absent, Adopt, Conclusion, Undecided, conclude
 from consumer.outcome import Blocked, Done, Outcome, Passing, Refused, Unknown
 from consumer.resolving import Unresolvable, resolve_board, resolve_hotel, resolve_room
-from consumer.sedna import errors
+from consumer.sedna import assumptions, errors
 from consumer.sedna.matching import Hotel
+from consumer.sedna.recognise import reservation_matches, stop_sale_matches
+from consumer.sedna.wire_stop_sale import IdAndCode, remark, stop_type
 from consumer.sync import Sync
 from schemas.inbound import ReservationCreated, StopSaleCreated
 from schemas.outcomes import ErrorCode
@@ -20,6 +23,10 @@ from schemas.outcomes import ErrorCode
 
 class NotOurTurn(Exception):
     """The dispatch mark was refused: nothing was sent."""
+
+
+class TooLate(Exception):
+    """The mark is no longer fresh: this process slept, and somebody else may have taken over."""
 
 
 class OtherLane(Exception):
@@ -30,56 +37,180 @@ class OtherLane(Exception):
         self.hotel = hotel
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What an attempt may ask the processor for."""
+
+    #: Marks the sync as dispatched to a hotel in Postgres; raises `NotOurTurn` if that was refused.
+    #: Returns until when, on the clock `elapsed`, the create may be written.
+    mark: Callable[[Sync, int], Awaitable[float]]
+    #: Stores the record that step 1 of a stop sale made: (sync, record id, hotel id).
+    record_step_one: Callable[[Sync, int, int], Awaitable[None]]
+    #: Whether a stop sale of this hotel may run in the lane that the sync is in.
+    in_lane: Callable[[Sync, Hotel], bool]
+    now: Callable[[], datetime]
+    elapsed: Callable[[], float]  #: seconds, going on while the machine sleeps
+    doubt_window: timedelta
+
+
 @dataclass(slots=True)
 class Attempt:
     """One attempt at one sync, and how far it has come."""
 
     sync: Sync
     account: Account
-    #: Marks the sync as dispatched in Postgres; raises `NotOurTurn` if that was refused.
-    mark: Callable[[Sync], Awaitable[None]]
-    #: Stores the record that step 1 of a stop sale made: (sync, record id, hotel id).
-    record_step_one: Callable[[Sync, int, int], Awaitable[None]]
-    #: Whether a stop sale of this hotel may run in the lane that the sync is in.
-    in_lane: Callable[[Sync, Hotel], bool]
+    tools: Tools
     marked: bool = False
+    write_before: float = 0.0  #: on the clock `elapsed`
+    #: Whether Sedna has proven that it lacks what was in doubt.
+    absent: bool = False
 
     async def run(self) -> Outcome:
-        """Make the attempt.
+        """Make the attempt; who is in doubt begins with the question, never with a create.
 
         Raises:
             NotOurTurn, OtherLane: nothing was sent; see there.
         """
-        data = self.sync.data
         try:
-            match data:
-                case ReservationCreated():
-                    return await self._reservation(data)
-                case StopSaleCreated():
-                    return await self._stop_sale(data)
-                case None:
-                    return Refused(
-                        ErrorCode.INVALID_EVENT,
-                        "what is stored of this event cannot be read by this release: "
-                        "publish it again",
-                    )
-                case never:
-                    assert_never(never)
+            outcome = await self._run()
         except Unresolvable as error:
-            return error.refused
+            outcome = error.refused
         except errors.SednaError as error:
-            return self._outcome_of(error)
+            outcome = self._outcome_of(error)
+        except TooLate as error:
+            outcome = Passing(str(error))
+        return self._still_unknown(outcome)
 
     def after(self, error: Exception) -> Outcome:
         """The outcome of an attempt that ended in a way that is not foreseen."""
         reason = f"unexpected {type(error).__name__} while talking to Sedna; see the log"
         if self.marked and self.sync.rec_id is None:
             return Unknown(reason)
-        return Passing(reason)
+        return self._still_unknown(Passing(reason))
 
-    async def _mark(self) -> None:
-        await self.mark(self.sync)
-        self.marked = True
+    def _still_unknown(self, outcome: Outcome) -> Outcome:
+        """A doubt ends by what Sedna has, and not because the question could not be asked."""
+        if self.sync.doubted and not self.absent and isinstance(outcome, Passing | Refused):
+            reason = outcome.reason if isinstance(outcome, Passing) else outcome.message
+            return Unknown(f"Sedna could not be asked: {reason}")
+        return outcome
+
+    async def _run(self) -> Outcome:
+        data = self.sync.data
+        match data:
+            case ReservationCreated():
+                if self.sync.doubted:
+                    outcome = await self._look_for_reservation(data)
+                    if outcome is not None:
+                        return outcome
+                return await self._reservation(data)
+            case StopSaleCreated():
+                if self.sync.doubted:
+                    outcome = await self._look_for_stop_sale(data)
+                    if outcome is not None:
+                        return outcome
+                return await self._stop_sale(data)
+            case None:
+                return Refused(
+                    ErrorCode.INVALID_EVENT,
+                    "what is stored of this event cannot be read by this release: publish it again",
+                )
+            case never:
+                assert_never(never)
+
+    # -- doubt --------------------------------------------------------------------------------
+
+    async def _look_for_reservation(self, data: ReservationCreated) -> Outcome | None:
+        """Ask Sedna for what was perhaps made; None: it surely does not have it."""
+        sync = self.sync
+        sent = sync.sent if isinstance(sync.sent, ReservationCreated) else data
+        hotel_id = sync.hotel_id or (await resolve_hotel(self.account, sent)).id
+        source_id = assumptions.source_id(sent.email_id)
+        looked_at = self.tools.now()
+        found = await self.account.client.find_reservations(
+            voucher=sent.voucher_no, source_id=source_id, traceparent=sync.traceparent
+        )
+        matches = [
+            record.rec_id
+            for record in found.items
+            if reservation_matches(
+                record,
+                voucher=sent.voucher_no,
+                source_id=source_id,
+                hotel_id=hotel_id,
+                check_in=sent.check_in,
+                check_out=sent.check_out,
+            )
+        ]
+        match self._conclude(matches, skipped=found.skipped, looked_at=looked_at):
+            case Adopt(rec_id):
+                return Done(
+                    rec_id,
+                    hotel_id,
+                    adopted=True,
+                    conflict=sync.sent is not None,
+                    message=f"reservation {sent.voucher_no} was found in Sedna",
+                )
+            case Undecided(reason):
+                return Unknown(reason)
+            case Absent():
+                self.absent = True
+                return None
+            case never:
+                assert_never(never)
+
+    async def _look_for_stop_sale(self, data: StopSaleCreated) -> Outcome | None:
+        """As for a reservation; what is found is completed by step 2."""
+        sync = self.sync
+        sent = sync.sent if isinstance(sync.sent, StopSaleCreated) else data
+        hotel = await resolve_hotel(self.account, sent)
+        room_types, boards = await self._children(hotel, sent)
+        looked_at = self.tools.now()
+        found = await self.account.client.find_stop_sales(
+            hotel_id=sync.hotel_id or hotel.id,
+            begin=sent.date_from,
+            end=sent.date_to,
+            traceparent=sync.traceparent,
+        )
+        matches = [
+            record.rec_id
+            for record in found.items
+            if stop_sale_matches(
+                record,
+                hotel_id=sync.hotel_id or hotel.id,
+                begin=sent.date_from,
+                end=sent.date_to,
+                stop_type=stop_type(sent),
+                room_remark=remark(room_types),
+                board_remark=remark(boards),
+                record_user=assumptions.record_user(sent.stop_sale_id),
+            )
+        ]
+        match self._conclude(matches, skipped=found.skipped, looked_at=looked_at):
+            case Adopt(rec_id):
+                await self.tools.record_step_one(sync, rec_id, sync.hotel_id or hotel.id)
+                sync.rec_id = rec_id
+                return await self._complete(sent, hotel, room_types, boards, rec_id)
+            case Undecided(reason):
+                return Unknown(reason)
+            case Absent():
+                self.absent = True
+                return None
+            case never:
+                assert_never(never)
+
+    def _conclude(self, matches: Sequence[int], *, skipped: int, looked_at: datetime) -> Conclusion:
+        if self.sync.in_doubt_since is None:
+            raise RuntimeError(f"sync {self.sync.id} is not in doubt")
+        return conclude(
+            matches,
+            skipped=skipped,
+            since=self.sync.in_doubt_since,
+            looked_at=looked_at,
+            doubt_window=self.tools.doubt_window,
+        )
+
+    # -- creating -----------------------------------------------------------------------------
 
     async def _reservation(self, data: ReservationCreated) -> Outcome:
         account = self.account
@@ -89,7 +220,7 @@ class Attempt:
         countries = await account.catalogue.countries()
         # Before the mark: a login that fails leaves nothing to be cleared.
         await account.client.login()
-        await self._mark()
+        await self._mark(hotel)
         rec_id = await account.client.insert_reservation(
             reservation=data,
             hotel_id=hotel.id,
@@ -97,46 +228,83 @@ class Attempt:
             board_id=board.id,
             nationality_ids=countries,
             declared_on=self._declared_on(),
+            before_write=self._still_fresh,
             traceparent=self.sync.traceparent,
         )
         return Done(rec_id, hotel.id, message=f"reservation {data.voucher_no} at {hotel.name}")
 
     async def _stop_sale(self, data: StopSaleCreated) -> Outcome:
         account, sync = self.account, self.sync
+        if sync.rec_id is not None and isinstance(sync.sent, StopSaleCreated):
+            data = sync.sent  # found after a doubt, and not completed yet
         hotel = await resolve_hotel(account, data)
-        if not self.in_lane(sync, hotel):
+        if not self.tools.in_lane(sync, hotel):
             raise OtherLane(hotel)
-        rooms = [await resolve_room(account, hotel, text) for text in data.room_types]
-        boards = [await resolve_board(account, text) for text in data.board_types]
-        room_types = [(room.id, room.code) for room in rooms]
-        board_types = [(board.id, board.code) for board in boards]
+        room_types, boards = await self._children(hotel, data)
         await account.client.login()
         if sync.rec_id is None:
-            await self._mark()
+            await self._mark(hotel)
             rec_id = await account.client.open_stop_sale(
                 stop_sale=data,
                 hotel_id=hotel.id,
                 room_types=room_types,
-                boards=board_types,
+                boards=boards,
                 declared_on=self._declared_on(),
+                before_write=self._still_fresh,
                 traceparent=sync.traceparent,
             )
             # Before step 2: from here on a crash leads back to this record, and to no second one.
-            await self.record_step_one(sync, rec_id, hotel.id)
+            await self.tools.record_step_one(sync, rec_id, hotel.id)
             sync.rec_id = rec_id
-        await account.client.complete_stop_sale(
-            sync.rec_id,
+        return await self._complete(data, hotel, room_types, boards, sync.rec_id)
+
+    async def _complete(
+        self,
+        data: StopSaleCreated,
+        hotel: Hotel,
+        room_types: Sequence[IdAndCode],
+        boards: Sequence[IdAndCode],
+        rec_id: int,
+    ) -> Outcome:
+        await self.account.client.complete_stop_sale(
+            rec_id,
             stop_sale=data,
             hotel_id=hotel.id,
             room_types=room_types,
-            boards=board_types,
+            boards=boards,
             declared_on=self._declared_on(),
-            traceparent=sync.traceparent,
+            traceparent=self.sync.traceparent,
         )
         what = "closed" if data.is_close else "opened"
         return Done(
-            sync.rec_id, hotel.id, message=f"{hotel.name} {what} {data.date_from}..{data.date_to}"
+            rec_id,
+            hotel.id,
+            adopted=self.sync.in_doubt_since is not None,
+            conflict=self.sync.sent is not None,
+            message=f"{hotel.name} {what} {data.date_from}..{data.date_to}",
         )
+
+    async def _children(
+        self, hotel: Hotel, data: StopSaleCreated
+    ) -> tuple[list[IdAndCode], list[IdAndCode]]:
+        rooms = [await resolve_room(self.account, hotel, text) for text in data.room_types]
+        boards = [await resolve_board(self.account, text) for text in data.board_types]
+        return (
+            [(room.id, room.code) for room in rooms],
+            [(board.id, board.code) for board in boards],
+        )
+
+    async def _mark(self, hotel: Hotel) -> None:
+        self.write_before = await self.tools.mark(self.sync, hotel.id)
+        self.marked = True
+
+    def _still_fresh(self) -> None:
+        """Called right before a create's first byte, and the last word on whether it goes out."""
+        late = self.tools.elapsed() - self.write_before
+        if late > 0:
+            raise TooLate(
+                f"not sent: the process stood still after the mark, {late:.1f} s too long"
+            )
 
     def _declared_on(self) -> date:
         return (self.sync.event_time or self.sync.registered_at).date()

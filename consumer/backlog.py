@@ -110,7 +110,6 @@ class Backlog:
                 pass
             self._sweep_now.clear()
             await self._discover()
-            await self._release_settled()
 
     async def _discover(self) -> None:
         found = await persistently(lambda: work.streams(self._pool), what="looking for work")
@@ -124,15 +123,6 @@ class Backlog:
             position.more = True
             position.signals += 1
         self._hungry.set()
-
-    async def _release_settled(self) -> None:
-        held = [(sync.id, sync.tenant_id) for sync in self._lanes.parked_without_time()]
-        if held:
-            pending = await persistently(
-                lambda: work.still_pending(self._pool, held), what="looking after held syncs"
-            )
-            self._lanes.release({sync_id for sync_id, _ in held} - pending)
-            self.drained()
 
     # -- loading ------------------------------------------------------------------------------
 

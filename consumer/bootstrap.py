@@ -13,7 +13,7 @@ from consumer.clock import Clock, SystemClock
 from consumer.credentials import Keyring
 from consumer.dispatcher import Dispatcher
 from consumer.intake import Intake
-from consumer.kafka import build_consumer, build_producer
+from consumer.kafka import build_bulk_producer, build_consumer, build_producer
 from consumer.lanes import Lanes
 from consumer.ownership import Ownership
 from consumer.processor import Processor
@@ -59,6 +59,7 @@ async def build(settings: Settings) -> Service:
     client_id = f"sedna-sync-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
     consumer = build_consumer(settings, client_id=client_id)
     producer = build_producer(settings, client_id=client_id)
+    bulk_producer = build_bulk_producer(settings, client_id=client_id)
     kinds = {
         settings.topic_reservations: Kind.RESERVATION,
         settings.topic_stop_sales: Kind.STOP_SALE,
@@ -69,7 +70,9 @@ async def build(settings: Settings) -> Service:
         max_in_flight=settings.max_in_flight,
         max_in_flight_per_tenant=settings.max_in_flight_per_tenant,
     )
-    publisher = Publisher(pool=pool, producer=producer, ownership=ownership)
+    publisher = Publisher(
+        pool=pool, producer=producer, bulk_producer=bulk_producer, ownership=ownership
+    )
     settler = Settler(
         pool=pool,
         topics=Topics(synced=settings.topic_synced, failed=settings.topic_failed),
@@ -91,6 +94,7 @@ async def build(settings: Settings) -> Service:
         policy=Policy(
             retry_base=settings.retry_base,
             retry_cap=settings.retry_cap,
+            doubt_window=settings.doubt_window,
             give_up_after=settings.give_up_after,
         ),
         on_left=backlog.drained,
@@ -132,7 +136,7 @@ async def build(settings: Settings) -> Service:
     return Service(
         pool=pool,
         consumer=consumer,
-        producer=producer,
+        producers=(producer, bulk_producer),
         topics=list(kinds),
         listener=RebalanceListener(
             consumer=consumer,

@@ -67,10 +67,7 @@ class Dispatcher:
         self._wake.set()
 
     def _must_wait(self, sync: Sync) -> bool:
-        """Park what is not due yet, and what was perhaps sent already."""
-        if sync.in_doubt_since is not None and sync.rec_id is None:
-            self._lanes.park(sync, None)
-            return True
+        """Park what is not due yet."""
         if sync.next_attempt_at is not None:
             wait = (sync.next_attempt_at - self._clock.now()).total_seconds()
             if wait > 0:

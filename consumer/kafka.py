@@ -49,8 +49,21 @@ def build_producer(settings: Settings, *, client_id: str) -> AIOKafkaProducer:
         enable_idempotence=True,
         acks="all",
         linger_ms=2,
-        # A dead letter carries its event's bytes, which may be as large as the broker allows.
-        max_request_size=8 * 1024 * 1024,
+        metadata_max_age_ms=_METADATA_MAX_AGE_MS,
+    )
+
+
+def build_bulk_producer(settings: Settings, *, client_id: str) -> AIOKafkaProducer:
+    """A producer for large dead letters: compressed, as their events were if they were that large.
+
+    Not idempotent, since a message that the broker refuses would stop such a producer for good.
+    """
+    return AIOKafkaProducer(
+        **_connection(settings),
+        client_id=f"{client_id}-bulk",
+        acks="all",
+        compression_type="gzip",
+        max_request_size=64 * 1024 * 1024,
         metadata_max_age_ms=_METADATA_MAX_AGE_MS,
     )
 

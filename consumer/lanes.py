@@ -29,7 +29,7 @@ class _Lane:
     syncs: deque[Sync] = field(default_factory=deque)
     out: Sync | None = None  # taken, and neither finished nor parked yet
     landed: bool = False  # the one that is out has given its slot back
-    parked: bool = False  # the head waits for a time, or for word from elsewhere
+    parked: bool = False  # the head waits for its time
     ticket: int = 0  # which entry of the timetable is this lane's; older ones are void
 
 
@@ -169,13 +169,12 @@ class Lanes:
         self._forget(sync)
         self._go_on(lane)
 
-    def park(self, sync: Sync, due: float | None) -> None:
+    def park(self, sync: Sync, due: float) -> None:
         """A sync goes back to the head of its lane, and the lane waits.
 
         Args:
             sync: one that is out.
-            due: when the lane is ready again, on the clock of :meth:`wake`; None: only when the
-                tenant is woken or the sync is released.
+            due: when the lane is ready again, on the clock of :meth:`wake`.
         """
         lane = self._come_back(sync)
         lane.syncs.appendleft(sync)
@@ -211,34 +210,15 @@ class Lanes:
         return None
 
     def wake_tenant(self, tenant_id: str) -> None:
-        """Make a tenant's waiting lanes ready at once; those parked without a time stay."""
+        """Make a tenant's waiting lanes ready at once."""
         tenant = self._tenants.get(tenant_id)
         if tenant is None:
             return
         for lane in list(tenant.lanes.values()):
-            if lane.parked and lane.ticket:
+            if lane.parked:
                 # What it waited for was decided under the settings of before.
                 lane.syncs[0].next_attempt_at = None
                 self._unpark(lane)
-
-    def parked_without_time(self) -> list[Sync]:
-        """The heads of the lanes that no clock will wake."""
-        return [
-            lane.syncs[0]
-            for tenant in self._tenants.values()
-            for lane in tenant.lanes.values()
-            if lane.parked and not lane.ticket
-        ]
-
-    def release(self, sync_ids: Collection[int]) -> None:
-        """Forget parked heads that somebody else has settled; their lanes go on."""
-        for sync_id in sync_ids:
-            lane = self._lane_of.get(sync_id)
-            if lane is None or not lane.parked or lane.syncs[0].id != sync_id:
-                continue
-            self._unpark(lane, ready=False)
-            self._forget(lane.syncs.popleft())
-            self._go_on(lane)
 
     def drop(self, streams: Collection[Stream]) -> None:
         """Forget what is not out of streams that are no longer ours."""
@@ -294,10 +274,7 @@ class Lanes:
             tenant.in_ring = True
             self._ring.append(tenant)
 
-    def _schedule(self, lane: _Lane, due: float | None) -> None:
-        if due is None:
-            lane.ticket = 0
-            return
+    def _schedule(self, lane: _Lane, due: float) -> None:
         lane.ticket = next(self._tickets)
         heapq.heappush(self._timetable, (due, lane.ticket, lane))
 

@@ -16,6 +16,7 @@ class Done:
     rec_id: int
     hotel_id: int
     adopted: bool = False  #: found in Sedna instead of created
+    conflict: bool = False  #: it is what an earlier event of the same identity had asked for
     message: str = ""
 
 
@@ -50,7 +51,7 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A create was perhaps sent, and no whole reply came back."""
+    """A create was perhaps sent, and whether Sedna has the record is not known, or not yet."""
 
     reason: str
 

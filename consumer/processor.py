@@ -4,20 +4,22 @@ It says which lane a sync belongs into, has the attempt made, asks for the verdi
 and then lets the lane go on, wait, or be held.
 """
 
+import itertools
 import random
+import uuid
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from structlog.stdlib import BoundLogger
 
 from consumer.accounts import Accounts, TenantNotConfigured
-from consumer.attempt import Attempt, NotOurTurn, OtherLane
+from consumer.attempt import Attempt, NotOurTurn, OtherLane, Tools
 from consumer.clock import Clock
 from consumer.credentials import CannotDecrypt
 from consumer.lanes import Lanes
 from consumer.logs import get_logger
-from consumer.outcome import Blocked, Outcome, Refused
+from consumer.outcome import Blocked, Outcome, Refused, Unknown
 from consumer.persistence import GroupCommit, persistently
 from consumer.resolving import hotel_if_cached
 from consumer.sedna.matching import Hotel
@@ -26,6 +28,7 @@ from consumer.sync import UNRESOLVED_LANE, Sync, reservation_lane, stop_sale_lan
 from consumer.verdict import Failed, InDoubt, Policy, Postponed, RetryAt, Synced, Verdict, decide
 from db import work
 from db.pool import Pool
+from db.records import Mark
 from schemas.inbound import StopSaleCreated
 from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode
@@ -65,6 +68,16 @@ class Processor:
         self._jitter = jitter
         self._lanes_to_store: list[tuple[int, str, str]] = []
         self._marks = GroupCommit(self._mark_group, what="marking", linger=_LINGER)
+        self._owner = uuid.uuid4().hex
+        self._tokens = itertools.count()
+        self._tools = Tools(
+            mark=self._mark,
+            record_step_one=self._record_step_one,
+            in_lane=self._in_lane,
+            now=clock.now,
+            elapsed=clock.elapsed,
+            doubt_window=timedelta(seconds=policy.doubt_window),
+        )
         self._steps = GroupCommit(self._step_group, what="storing step 1", linger=_LINGER)
 
     async def mark(self) -> None:
@@ -123,6 +136,7 @@ class Processor:
             outcome,
             attempt=sync.attempts + 1,
             age=finished_at - sync.registered_at,
+            doubt_since=sync.in_doubt_since,
             now=finished_at,
             policy=self._policy,
             jitter=self._jitter(),
@@ -133,16 +147,12 @@ class Processor:
         try:
             account = await self._accounts.get(sync.tenant_id)
         except TenantNotConfigured as error:
+            if sync.doubted:
+                return Unknown(f"Sedna could not be asked: {error}")
             return Refused(ErrorCode.TENANT_NOT_CONFIGURED, str(error))
         except (CannotDecrypt, ValueError) as error:
             return Blocked(str(error), _UNUSABLE_SECONDS)
-        attempt = Attempt(
-            sync=sync,
-            account=account,
-            mark=self._mark,
-            record_step_one=self._record_step_one,
-            in_lane=self._in_lane,
-        )
+        attempt = Attempt(sync, account, self._tools)
         with account:
             try:
                 return await attempt.run()
@@ -169,6 +179,8 @@ class Processor:
             self._leave(sync)
             return
         sync.attempts += 1
+        if not isinstance(verdict, InDoubt):
+            sync.token = None
         match verdict:
             case Synced(rec_id=rec_id, hotel_id=hotel_id, adopted=adopted):
                 log.info("synced", rec_id=rec_id, hotel_id=hotel_id, adopted=adopted)
@@ -180,10 +192,16 @@ class Processor:
                 log.warning("will_retry", at=at.isoformat(), reason=reason, attempts=sync.attempts)
                 sync.next_attempt_at = at
                 self._park(sync, at)
-            case InDoubt(since=since, reason=reason):
-                log.error("in_doubt", since=since.isoformat(), reason=reason)
+            case InDoubt(since=since, look_at=look_at, reason=reason):
+                log.error(
+                    "in_doubt",
+                    since=since.isoformat(),
+                    look_at=look_at.isoformat(),
+                    reason=reason,
+                )
                 sync.in_doubt_since = since
-                self._lanes.park(sync, None)
+                sync.next_attempt_at = look_at
+                self._park(sync, look_at)
             case never:
                 assert_never(never)
 
@@ -211,15 +229,30 @@ class Processor:
     def _in_lane(self, sync: Sync, hotel: Hotel) -> bool:
         return self._lanes.lane_of(sync) == stop_sale_lane(hotel.id)
 
-    async def _mark(self, sync: Sync) -> None:
-        if not await self._marks.submit(sync):
+    async def _mark(self, sync: Sync, hotel_id: int) -> float:
+        # Counted from before the mark was asked for, so never later than Postgres' own time of it.
+        write_before = self._clock.elapsed() + self._policy.mark_lifetime
+        mark = Mark(
+            sync_id=sync.id,
+            tenant_id=sync.tenant_id,
+            generation=sync.generation,
+            hotel_id=hotel_id,
+            token=f"{self._owner}/{next(self._tokens)}",
+            doubt_since=sync.in_doubt_since,
+        )
+        if not await self._marks.submit(mark):
             raise NotOurTurn
+        sync.token = mark.token
+        sync.hotel_id = hotel_id
+        # If it was in doubt before, it is so no longer: it was proven absent.
+        sync.in_doubt_since = sync.sent = None
+        return write_before
 
-    async def _mark_group(self, syncs: Sequence[Sync]) -> Sequence[bool]:
+    async def _mark_group(self, marks: Sequence[Mark]) -> Sequence[bool]:
         lanes = list(self._lanes_to_store)
-        marked = await work.mark(self._pool, [(sync.id, sync.tenant_id) for sync in syncs], lanes)
+        marked = await work.mark(self._pool, marks, lanes)
         del self._lanes_to_store[: len(lanes)]
-        return [sync.id in marked for sync in syncs]
+        return [mark.sync_id in marked for mark in marks]
 
     async def _record_step_one(self, sync: Sync, rec_id: int, hotel_id: int) -> None:
         if not await self._steps.submit((sync, rec_id, hotel_id)):

@@ -12,7 +12,7 @@ from db.records import Arrival, Known
 class Seen(Enum):
     """What an arrival is, next to the row that exists."""
 
-    REDELIVERY = auto()  #: the very event that the row was made of: nothing happens
+    REDELIVERY = auto()  #: an event that the row is, or was, made of: nothing happens
     DUPLICATE = auto()  #: the same content again: nothing happens
     CONFLICT = auto()  #: other content for work that is under way or done: the row stays
     NEW_TRY = auto()  #: the work had failed: it is tried anew, with what this event says
@@ -23,6 +23,9 @@ def compare(arrival: Arrival, known: Known) -> Seen:
     same_content = arrival.content_hash == known.content_hash
     # Coordinates alone do not tell: a topic that was created anew counts from 0 again.
     if same_content and arrival.origin == known.origin and arrival.event_id == known.event_id:
+        return Seen.REDELIVERY
+    # What a correction has replaced is no news when a topic is read again.
+    if arrival.event in known.earlier_events:
         return Seen.REDELIVERY
     if known.state == "failed":
         return Seen.NEW_TRY

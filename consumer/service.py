@@ -1,6 +1,7 @@
 """The running service: starts the parts, and ends them so that nothing is left half done."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -31,7 +32,7 @@ class Service:
         *,
         pool: Pool,
         consumer: AIOKafkaConsumer,
-        producer: AIOKafkaProducer,
+        producers: Sequence[AIOKafkaProducer],
         topics: list[str],
         listener: RebalanceListener,
         intake: Intake,
@@ -46,7 +47,7 @@ class Service:
     ) -> None:
         self._pool = pool
         self._consumer = consumer
-        self._producer = producer
+        self._producers = producers
         self._topics = topics
         self._listener = listener
         self._intake = intake
@@ -72,7 +73,8 @@ class Service:
             ExceptionGroup: a part has failed in a way that is not foreseen.
         """
         try:
-            await self._producer.start()
+            for producer in self._producers:
+                await producer.start()
             self._consumer.subscribe(self._topics, listener=self._listener)
             await self._consumer.start()
             async with asyncio.TaskGroup() as tasks:
@@ -107,7 +109,7 @@ class Service:
 
     async def _close(self) -> None:
         # `stop` of aiokafka has no bound of its own, and must not keep the process from ending.
-        for client in (self._consumer, self._producer):
+        for client in (self._consumer, *self._producers):
             with suppress(TimeoutError, KafkaError):
                 async with asyncio.timeout(_GOODBYE):
                     await client.stop()

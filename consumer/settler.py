@@ -13,8 +13,11 @@ from consumer.sync import Sync
 from consumer.verdict import Failed, InDoubt, RetryAt, Synced
 from db import settlement
 from db.pool import Pool
-from db.records import Answer, Settlement
+from db.records import Answer, Content, Settlement
+from schemas.inbound import ReservationCreated, StopSaleCreated, content_hash
+from schemas.inbound import to_json as to_payload
 from schemas.outcomes import (
+    ErrorCode,
     FailureError,
     Origin,
     SednaFailed,
@@ -84,6 +87,7 @@ class Settler:
             sync_id=sync.id,
             tenant_id=sync.tenant_id,
             generation=sync.generation,
+            token=sync.token,
             attempt=sync.attempts + 1,
             state="pending",
             outcome="retry",
@@ -91,7 +95,7 @@ class Settler:
             finished_at=finished_at,
         )
         match verdict:
-            case Synced(rec_id, hotel_id, adopted, _):
+            case Synced(rec_id, hotel_id, adopted, conflict, _):
                 return replace(
                     pending,
                     state="synced",
@@ -99,13 +103,16 @@ class Settler:
                     rec_id=rec_id,
                     hotel_id=hotel_id,
                     adopted=adopted,
-                    answer=self._answer(sync, verdict, finished_at),
+                    answer=self._answer(sync, _answered(verdict, sync), finished_at),
+                    restored=_content(sync.sent) if conflict else None,
                 )
             case Failed(code, message, details):
                 return replace(
                     pending,
                     state="failed",
                     outcome="failed",
+                    # Who tries it again, by whatever way, begins with the question.
+                    in_doubt_since=sync.in_doubt_since if sync.doubted else None,
                     error_code=code.value,
                     error_message=storable_text(message),
                     error_details=to_json(storable_json(details)).decode(),
@@ -113,11 +120,12 @@ class Settler:
                 )
             case RetryAt(at, reason):
                 return replace(pending, next_attempt_at=at, error_message=storable_text(reason))
-            case InDoubt(since, reason):
+            case InDoubt(since, look_at, reason):
                 return replace(
                     pending,
                     outcome="in_doubt",
-                    in_doubt_since=sync.in_doubt_since or since,
+                    in_doubt_since=since,
+                    next_attempt_at=look_at,
                     error_message=storable_text(reason),
                 )
             case never:
@@ -167,3 +175,23 @@ class Settler:
         )
         topic = self._topics.synced if isinstance(verdict, Synced) else self._topics.failed
         return Answer(topic=topic, value=event.value, headers=tuple(event.headers))
+
+
+def _answered(verdict: Synced, sync: Sync) -> Synced | Failed:
+    """What the event is told: not that it is synced, if Sedna has what an earlier one asked for."""
+    if not verdict.conflict:
+        return verdict
+    return Failed(
+        ErrorCode.CONFLICT,
+        f"{sync.item} is already in Sedna with other content (record {verdict.rec_id}), which "
+        "stays as it is; change or cancel it in Sedna",
+        {"state": "synced", "sedna_rec_id": verdict.rec_id},
+    )
+
+
+def _content(data: ReservationCreated | StopSaleCreated | None) -> Content | None:
+    if data is None:
+        return None
+    return Content(
+        email_id=data.email_id, payload=to_payload(data), content_hash=content_hash(data)
+    )

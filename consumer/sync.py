@@ -38,11 +38,23 @@ class Sync:
     next_attempt_at: datetime | None = None
     in_doubt_since: datetime | None = None
     rec_id: int | None = None  #: of a stop sale: the record that step 1 made
+    token: str | None = None  #: of the latest mark, as far as is known here
+    hotel_id: int | None = None  #: of the create that was sent
+    sent: ReservationCreated | StopSaleCreated | None = field(default=None, repr=False)
+    #: what the create that is in doubt said, where it is not `data`
 
     @property
     def stream(self) -> Stream:
         """Whose work it is, for loading."""
         return Stream(self.kind, self.origin.partition, self.tenant_id)
+
+    @property
+    def doubted(self) -> bool:
+        """Whether a create was perhaps sent, and Sedna is to be asked before anything else.
+
+        Not so where the record of a stop sale is known: its second step can be repeated.
+        """
+        return self.in_doubt_since is not None and self.rec_id is None
 
     @property
     def item(self) -> str:
@@ -88,23 +100,21 @@ def from_arrival(
         stored_lane=arrival.lane,
         in_doubt_since=place.in_doubt_since,
         rec_id=place.sedna_rec_id,
+        token=place.dispatch_token,
+        hotel_id=place.sedna_hotel_id,
+        sent=_read(arrival.kind, place.doubted_payload),
     )
 
 
 def from_row(row: PendingSync) -> Sync:
     """A sync that was loaded from Postgres."""
-    data: ReservationCreated | StopSaleCreated | None
-    try:
-        data = DATA_OF[row.kind].from_json(row.payload)
-    except ValidationError:
-        data = None
     return Sync(
         id=row.id,
         tenant_id=row.tenant_id,
         kind=row.kind,
         seq=row.seq,
         generation=row.generation,
-        data=data,
+        data=_read(row.kind, row.payload),
         email_id=row.email_id,
         voucher_no=row.voucher_no,
         stop_sale_id=row.stop_sale_id,
@@ -118,4 +128,14 @@ def from_row(row: PendingSync) -> Sync:
         next_attempt_at=row.next_attempt_at,
         in_doubt_since=row.in_doubt_since,
         rec_id=row.sedna_rec_id,
+        token=row.dispatch_token,
+        hotel_id=row.sedna_hotel_id,
+        sent=_read(row.kind, row.doubted_payload),
     )
+
+
+def _read(kind: Kind, payload: str | None) -> ReservationCreated | StopSaleCreated | None:
+    try:
+        return None if payload is None else DATA_OF[kind].from_json(payload)
+    except ValidationError:
+        return None

@@ -24,6 +24,7 @@ class Synced:
     rec_id: int
     hotel_id: int
     adopted: bool
+    conflict: bool  #: the record is an earlier event's; this one is answered as a conflict
     message: str
 
 
@@ -54,9 +55,10 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """A create was perhaps sent: hold it, and never send it again unasked."""
+    """A create was perhaps sent: ask Sedna at `look_at`, and never send it again unasked."""
 
     since: datetime
+    look_at: datetime
     reason: str
 
 
@@ -69,7 +71,17 @@ class Policy:
 
     retry_base: float
     retry_cap: float
+    doubt_window: float  #: one look that finds nothing proves nothing before this is over
     give_up_after: float
+
+    @property
+    def mark_lifetime(self) -> float:
+        """For how long after its mark a create may be written.
+
+        Well below the doubt window, after which somebody else may send it: so a process that slept
+        between mark and write can double nothing.
+        """
+        return self.doubt_window / 2
 
 
 def decide(
@@ -77,6 +89,7 @@ def decide(
     *,
     attempt: int,
     age: timedelta,
+    doubt_since: datetime | None,
     now: datetime,
     policy: Policy,
     jitter: float,
@@ -87,17 +100,29 @@ def decide(
         outcome: what it came to.
         attempt: its number, from 1.
         age: since the event was registered.
+        doubt_since: when the create was sent whose outcome is unknown; None: before this attempt
+            there was none.
         now: when the attempt ended.
         policy: how long to wait and when to give up.
         jitter: a random number in [0, 1].
     """
     match outcome:
-        case Done(rec_id, hotel_id, adopted, message):
-            return Synced(rec_id, hotel_id, adopted, message)
+        case Done(rec_id, hotel_id, adopted, conflict, message):
+            return Synced(rec_id, hotel_id, adopted, conflict, message)
         case Refused(code, message, details):
             return Failed(code, message, details)
         case Unknown(reason):
-            return InDoubt(now, reason)
+            window = timedelta(seconds=policy.doubt_window)
+            # However old the event is: Sedna is asked, and more than once, before anybody gives up.
+            asked = doubt_since is not None and now >= doubt_since + window
+            if asked and age.total_seconds() >= policy.give_up_after:
+                return Failed(
+                    ErrorCode.IN_DOUBT_UNRESOLVED,
+                    f"sent, and within {policy.give_up_after:g} s Sedna did not say what became of "
+                    f"it: {reason}",
+                )
+            since = doubt_since or now
+            return InDoubt(since, _next_look(since, attempt, now, policy, jitter), reason)
         case Passing(reason, retry_after) | Blocked(reason, retry_after):
             if age.total_seconds() >= policy.give_up_after:
                 return Failed(
@@ -109,3 +134,13 @@ def decide(
             return RetryAt(at, reason) if isinstance(outcome, Passing) else Postponed(at, reason)
         case _:
             assert_never(outcome)
+
+
+def _next_look(
+    since: datetime, attempt: int, now: datetime, policy: Policy, jitter: float
+) -> datetime:
+    """When to ask Sedna again: by backoff, and not past the moment that makes absence count."""
+    wait = backoff(attempt, base=policy.retry_base, cap=policy.retry_cap, jitter=jitter)
+    look_at = now + timedelta(seconds=wait)
+    conclusive = since + timedelta(seconds=policy.doubt_window)
+    return min(look_at, conclusive) if now < conclusive else look_at

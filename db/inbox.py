@@ -80,6 +80,7 @@ class Registration:
                     partition=row["origin_partition"],
                     offset=row["origin_offset"],
                 ),
+                earlier_events=frozenset(row["earlier_events"]),
                 in_doubt_since=row["in_doubt_since"],
             )
             for row in rows
@@ -115,7 +116,10 @@ class Registration:
                 generation=row["generation"],
                 registered_at=row["registered_at"],
                 in_doubt_since=row["in_doubt_since"],
+                doubted_payload=row["doubted_payload"],
+                dispatch_token=row["dispatch_token"],
                 sedna_rec_id=row["sedna_rec_id"],
+                sedna_hotel_id=row["sedna_hotel_id"],
             )
             for row in rows
         }

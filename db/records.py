@@ -41,6 +41,12 @@ class Arrival:
     lane: str | None  #: None: a stop sale, whose hotel is resolved later
 
     @property
+    def event(self) -> str:
+        """Which event it is, of which topic: as `syncs.earlier_events` has it."""
+        origin = self.origin
+        return f"{origin.topic}:{origin.partition}:{origin.offset}:{self.event_id}"
+
+    @property
     def identity(self) -> tuple[str, str, str]:
         """What makes two events the same piece of work."""
         return (self.tenant_id, self.kind, self.business_key)
@@ -55,6 +61,7 @@ class Known:
     content_hash: bytes
     event_id: str
     origin: Origin
+    earlier_events: frozenset[str]  #: `Arrival.event` of those that it was made of before
     in_doubt_since: datetime | None
 
 
@@ -67,7 +74,10 @@ class Registered:
     generation: int
     registered_at: datetime
     in_doubt_since: datetime | None = None
+    doubted_payload: str | None = field(default=None, repr=False)
+    dispatch_token: str | None = None
     sedna_rec_id: int | None = None
+    sedna_hotel_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +91,7 @@ class PendingSync:
     voucher_no: str | None
     stop_sale_id: int | None
     payload: str = field(repr=False)  #: JSON of the event's data
+    doubted_payload: str | None = field(repr=False)  #: what is in doubt, where it is not `payload`
     event_id: str
     event_time: datetime | None
     traceparent: str | None
@@ -92,8 +103,22 @@ class PendingSync:
     in_doubt_since: datetime | None
     attempts: int
     next_attempt_at: datetime | None
+    dispatch_token: str | None
     sedna_rec_id: int | None
+    sedna_hotel_id: int | None
     registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """The wish to send a create."""
+
+    sync_id: int
+    tenant_id: str
+    generation: int
+    hotel_id: int
+    token: str  #: the attempt's own, so that repeating a lost commit's mark is no refusal
+    doubt_since: datetime | None  #: of a doubt that was settled: Sedna surely lacks the record
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -156,12 +181,22 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a sync is about, to be put back in place of a new event's that came too late."""
+
+    email_id: int | None
+    payload: str = field(repr=False)  #: JSON of the event's data
+    content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """What came of one attempt, as it is written."""
 
     sync_id: int
     tenant_id: str
     generation: int
+    token: str | None  #: of the latest mark that the settling process knows; fences out all others
     attempt: int  #: from 1
     state: str  #: `pending`, `synced` or `failed`
     outcome: str  #: `synced`, `failed`, `retry` or `in_doubt`
@@ -176,6 +211,7 @@ class Settlement:
     error_message: str | None = None
     error_details: str | None = None  #: JSON
     answer: Answer | None = None
+    restored: Content | None = None  #: None: the content stays as it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ async def settle(pool: Pool, settlements: Sequence[Settlement]) -> Settled:
             during the commit they may be written already; then writing them again changes nothing.
     """
     answers = [settlement.answer for settlement in settlements]
+    restored = [settlement.restored for settlement in settlements]
     with translated():
         row = await pool.fetchrow(
             _SETTLE,
@@ -49,6 +50,10 @@ async def settle(pool: Pool, settlements: Sequence[Settlement]) -> Settled:
             [answer and answer.topic for answer in answers],
             [answer and answer.value for answer in answers],
             [answer and headers.encode(answer.headers) for answer in answers],
+            [content and content.email_id for content in restored],
+            [content and content.payload for content in restored],
+            [content and content.content_hash for content in restored],
+            [settlement.token for settlement in settlements],
         )
     if row is None:
         return Settled(frozenset(), None)

@@ -8,7 +8,7 @@ import asyncpg
 from db import sql
 from db.errors import translated
 from db.pool import Pool
-from db.records import Origin, PendingSync, Stream
+from db.records import Mark, Origin, PendingSync, Stream
 from schemas.kinds import Kind
 
 _QUERIES = sql.load("work")
@@ -43,13 +43,13 @@ async def page(pool: Pool, stream: Stream, *, after: int, limit: int) -> list[Pe
 
 
 async def mark(
-    pool: Pool, wanted: Sequence[tuple[int, str]], lanes: Sequence[tuple[int, str, str]]
+    pool: Pool, marks: Sequence[Mark], lanes: Sequence[tuple[int, str, str]]
 ) -> set[int]:
     """Mark attempts as dispatched, before their first byte is sent.
 
     Args:
         pool: the connections.
-        wanted: (sync id, tenant id).
+        marks: no sync twice.
         lanes: (sync id, tenant id, lane) of stop sales whose hotel was resolved since.
 
     Returns:
@@ -65,7 +65,15 @@ async def mark(
                     [tenant_id for _, tenant_id, _ in lanes],
                     [lane for _, _, lane in lanes],
                 )
-            rows = await connection.fetch(_QUERIES["mark"], *_columns(wanted))
+            rows = await connection.fetch(
+                _QUERIES["mark"],
+                [mark.sync_id for mark in marks],
+                [mark.tenant_id for mark in marks],
+                [mark.generation for mark in marks],
+                [mark.hotel_id for mark in marks],
+                [mark.token for mark in marks],
+                [mark.doubt_since for mark in marks],
+            )
     return {row["id"] for row in rows}
 
 
@@ -130,6 +138,7 @@ def _pending(row: asyncpg.Record) -> PendingSync:
         voucher_no=row["voucher_no"],
         stop_sale_id=row["stop_sale_id"],
         payload=row["payload"],
+        doubted_payload=row["doubted_payload"],
         event_id=row["event_id"],
         event_time=row["event_time"],
         traceparent=row["traceparent"],
@@ -145,6 +154,8 @@ def _pending(row: asyncpg.Record) -> PendingSync:
         in_doubt_since=row["in_doubt_since"],
         attempts=row["attempts"],
         next_attempt_at=row["next_attempt_at"],
+        dispatch_token=row["dispatch_token"],
         sedna_rec_id=row["sedna_rec_id"],
+        sedna_hotel_id=row["sedna_hotel_id"],
         registered_at=row["registered_at"],
     )

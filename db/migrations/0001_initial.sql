@@ -42,17 +42,20 @@ CREATE TABLE syncs (
                      (CASE kind WHEN 'reservation' THEN voucher_no ELSE stop_sale_id::text END) STORED,
     payload          jsonb NOT NULL,           -- the event's data
     content_hash     bytea NOT NULL,
+    doubted_payload  jsonb,                    -- what was sent and is in doubt, where it is not payload
     event_id         text NOT NULL,
     event_time       timestamptz,
     traceparent      text,
     origin_topic     text NOT NULL,
     origin_partition integer NOT NULL,
     origin_offset    bigint NOT NULL,
+    earlier_events   text[] NOT NULL DEFAULT '{}', -- topic:partition:offset:event id of those replaced
     seq              bigint NOT NULL DEFAULT nextval('syncs_seq'),
     lane             text,                     -- null: a stop sale whose hotel is not resolved yet
     generation       integer NOT NULL DEFAULT 1, -- how often it was registered; settles once in each
     state            text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'synced', 'failed')),
     dispatched_at    timestamptz,              -- set before a create's first byte, cleared by settling
+    dispatch_token   text,                     -- of the attempt that set it
     in_doubt_since   timestamptz,              -- a create was sent and its outcome is unknown
     attempts         integer NOT NULL DEFAULT 0,
     next_attempt_at  timestamptz,

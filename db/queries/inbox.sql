@@ -34,7 +34,7 @@ ORDER BY arrival.place
 -- name: existing
 -- What is known of identities that were there already; locked, since a settlement may be under way.
 SELECT id, tenant_id, kind, business_key, state, content_hash, event_id,
-       origin_topic, origin_partition, origin_offset, in_doubt_since
+       origin_topic, origin_partition, origin_offset, earlier_events, in_doubt_since
 FROM syncs
 WHERE (tenant_id, kind, business_key) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))
 ORDER BY id
@@ -49,6 +49,19 @@ SET state = 'pending',
     email_id = arrival.email_id,
     payload = arrival.payload::jsonb,
     content_hash = arrival.content_hash,
+    -- What was sent is what Sedna has to be asked for, whatever the new event says.
+    doubted_payload = CASE
+        WHEN syncs.in_doubt_since IS NOT NULL AND syncs.content_hash <> arrival.content_hash
+        THEN coalesce(syncs.doubted_payload, syncs.payload)
+        ELSE syncs.doubted_payload
+    END,
+    -- So that a replay can tell them from news. The last hundred are remembered.
+    earlier_events = (array_prepend(
+        format(
+            '%s:%s:%s:%s', syncs.origin_topic, syncs.origin_partition, syncs.origin_offset, syncs.event_id
+        ),
+        syncs.earlier_events
+    ))[1:100],
     event_id = arrival.event_id,
     event_time = arrival.event_time,
     traceparent = arrival.traceparent,
@@ -73,7 +86,8 @@ FROM unnest(
 )
 WHERE syncs.id = arrival.id AND syncs.tenant_id = arrival.tenant_id AND syncs.state = 'failed'
 RETURNING syncs.id, syncs.seq, syncs.tenant_id, syncs.kind, syncs.business_key, syncs.registered_at,
-          syncs.generation, syncs.in_doubt_since, syncs.sedna_rec_id
+          syncs.generation, syncs.in_doubt_since, syncs.doubted_payload, syncs.dispatch_token,
+          syncs.sedna_rec_id, syncs.sedna_hotel_id
 
 -- name: reject
 -- Events that could not be read; a redelivery of the same bytes is stored once.

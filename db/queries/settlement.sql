@@ -4,11 +4,13 @@ WITH settlement AS (
     SELECT * FROM unnest(
         $1::bigint[], $2::text[], $3::integer[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
         $8::timestamptz[], $9::bigint[], $10::bigint[], $11::boolean[], $12::text[], $13::text[],
-        $14::text[], $15::timestamptz[], $16::timestamptz[], $17::text[], $18::bytea[], $19::bytea[]
+        $14::text[], $15::timestamptz[], $16::timestamptz[], $17::text[], $18::bytea[], $19::bytea[],
+        $20::bigint[], $21::text[], $22::bytea[], $23::text[]
     ) WITH ORDINALITY AS given (
         sync_id, tenant_id, generation, attempt, state, outcome, next_attempt_at,
         in_doubt_since, rec_id, hotel_id, adopted, error_code, error_message,
-        error_details, started_at, finished_at, topic, value, headers, place
+        error_details, started_at, finished_at, topic, value, headers,
+        restored_email_id, restored_payload, restored_content_hash, token, place
     )
 ), settled AS (
     UPDATE syncs
@@ -17,7 +19,14 @@ WITH settlement AS (
         next_attempt_at = settlement.next_attempt_at,
         -- Who stays in doubt keeps the mark as well: it was sent.
         dispatched_at = CASE WHEN settlement.in_doubt_since IS NULL THEN NULL ELSE syncs.dispatched_at END,
+        dispatch_token = CASE WHEN settlement.in_doubt_since IS NULL THEN NULL ELSE syncs.dispatch_token END,
         in_doubt_since = settlement.in_doubt_since,
+        doubted_payload = CASE WHEN settlement.in_doubt_since IS NULL THEN NULL ELSE syncs.doubted_payload END,
+        email_id = CASE
+            WHEN settlement.restored_payload IS NULL THEN syncs.email_id ELSE settlement.restored_email_id
+        END,
+        payload = coalesce(settlement.restored_payload::jsonb, syncs.payload),
+        content_hash = coalesce(settlement.restored_content_hash, syncs.content_hash),
         sedna_rec_id = coalesce(settlement.rec_id, syncs.sedna_rec_id),
         sedna_hotel_id = coalesce(settlement.hotel_id, syncs.sedna_hotel_id),
         adopted = settlement.adopted,
@@ -30,6 +39,8 @@ WITH settlement AS (
     WHERE syncs.id = settlement.sync_id
       AND syncs.tenant_id = settlement.tenant_id
       AND syncs.generation = settlement.generation
+      -- Who was marked anew by another process meanwhile is that one's to settle.
+      AND syncs.dispatch_token IS NOT DISTINCT FROM settlement.token
       -- Not `= 'pending'`: see work.sql.
       AND syncs.state NOT IN ('synced', 'failed')
     RETURNING syncs.id, syncs.kind, syncs.origin_partition

@@ -26,9 +26,10 @@ SELECT kind, origin_partition, tenant_id FROM stream
 -- name: page
 -- The next pending syncs of one stream, in order. Bounds instead of equalities: the order that they ask
 -- for is that of one index only, in which nothing else is in the way.
-SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, event_id, event_time,
-       traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
-       dispatched_at, in_doubt_since, attempts, next_attempt_at, sedna_rec_id, registered_at
+SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
+       event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
+       dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
+       sedna_hotel_id, registered_at
 FROM syncs
 WHERE state = 'pending'
   AND (kind, origin_partition, tenant_id, seq) > ($1, $2, $3, $4)
@@ -47,13 +48,27 @@ WHERE syncs.id = resolved.id
 -- name: mark
 -- The dispatch mark. Refused (the row does not come back) while an earlier sync of the lane is
 -- pending anywhere, or an earlier stop sale of the tenant whose lane is still unknown; and of a sync
--- whose own lane is unknown, since nothing could be said of its order.
-UPDATE syncs SET dispatched_at = now(), updated_at = now()
-FROM unnest($1::bigint[], $2::text[]) AS wanted (id, tenant_id)
+-- whose own lane is unknown, since nothing could be said of its order. A sync that is marked already is
+-- marked again only by the same attempt (its first commit's reply was lost), or if that very doubt was
+-- settled by proof that Sedna lacks the record.
+UPDATE syncs
+SET dispatched_at = now(),
+    dispatch_token = wanted.token,
+    in_doubt_since = NULL,
+    doubted_payload = NULL,
+    sedna_hotel_id = wanted.hotel_id,
+    updated_at = now()
+FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[], $5::text[], $6::timestamptz[])
+    AS wanted (id, tenant_id, generation, hotel_id, token, doubt_since)
 WHERE syncs.id = wanted.id
   AND syncs.tenant_id = wanted.tenant_id
+  AND syncs.generation = wanted.generation
   AND syncs.state NOT IN ('synced', 'failed')
-  AND syncs.dispatched_at IS NULL
+  AND (
+      syncs.dispatched_at IS NULL
+      OR syncs.dispatch_token = wanted.token
+      OR syncs.in_doubt_since = wanted.doubt_since
+  )
   AND syncs.lane IS NOT NULL
   -- One look into the index for each, which a join with all that is pending could not promise.
   AND (

@@ -2,8 +2,6 @@
 
 from collections import Counter, defaultdict
 
-import pytest
-
 from consumer.demo.fake import Fault, FaultKind, Hotel, Room
 from tests.e2e.conftest import WorldFactory
 from tests.support.events import account, record_users, reservation, stop_sale
@@ -84,11 +82,6 @@ async def test_a_group_that_reads_everything_again_makes_nothing_new(world: Worl
         assert here.fake.journal.counts.total() == calls
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="only the origin of the latest event of a sync is known, so an older one looks new",
-)
 async def test_a_correction_that_is_read_again_with_what_it_corrects_changes_nothing(
     world: WorldFactory,
 ) -> None:
@@ -114,11 +107,6 @@ async def test_a_correction_that_is_read_again_with_what_it_corrects_changes_not
         assert await here.results() == results
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="only the origin of the latest event of a sync is known, so an older one looks new",
-)
 async def test_what_was_corrected_is_not_sent_when_it_is_read_again(world: WorldFactory) -> None:
     async with world([account("a")]) as here:
         service = await here.start()

@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-import pytest
 from aiokafka import ConsumerRecord
 from confluent_kafka import Message, Producer
 
@@ -166,11 +165,6 @@ async def test_a_header_without_a_value_is_no_header_and_goes_back_as_it_came(
         assert tuple(letter.headers[:-6]) == nothing
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=TimeoutError,
-    reason="a dead letter that the broker does not take keeps all results behind it",
-)
 async def test_an_event_as_large_as_kafka_takes_stops_no_other_answer(
     world: WorldFactory,
 ) -> None:

@@ -112,26 +112,6 @@ def test_a_parked_lane_comes_back_when_it_is_due_with_the_same_head() -> None:
     assert taken(lanes) == [1]
 
 
-def test_a_lane_parked_without_a_time_is_woken_by_no_clock_and_no_change_of_settings() -> None:
-    lanes = lanes_of((1, "t", "a"))
-    first = lanes.take()
-    assert first is not None
-    lanes.park(first, due=None)
-    lanes.wake(1e9)
-    lanes.wake_tenant("t")
-    assert lanes.take() is None
-    assert lanes.parked_without_time() == [first]
-
-
-def test_a_held_sync_that_somebody_else_settled_lets_its_lane_go_on() -> None:
-    lanes = lanes_of((1, "t", "a"), (2, "t", "a"))
-    first = lanes.take()
-    assert first is not None
-    lanes.park(first, due=None)
-    lanes.release({1})
-    assert taken(lanes) == [2]
-
-
 def test_a_change_of_settings_wakes_what_waits_for_a_time() -> None:
     lanes = lanes_of((1, "t", "a"), (2, "other", "a"))
     for _ in range(2):
@@ -201,7 +181,7 @@ class LanesMachine(RuleBasedStateMachine):
         self.lane_of: dict[int, tuple[str, str]] = {}
         self.out: dict[int, Sync] = {}
         self.landed: set[int] = set()
-        self.parked: dict[tuple[str, str], float | None] = {}
+        self.parked: dict[tuple[str, str], float] = {}
 
     @rule(tenant=st.sampled_from("abc"), lane=st.sampled_from("xyz"), partition=st.integers(0, 1))
     def add(self, tenant: str, lane: str, partition: int) -> None:
@@ -243,10 +223,10 @@ class LanesMachine(RuleBasedStateMachine):
         self.queues[self.lane_of.pop(number)].pop(0)
 
     @precondition(lambda self: self.out)
-    @rule(data=st.data(), wait=st.none() | st.integers(0, 5))
-    def park(self, data: st.DataObject, wait: int | None) -> None:
+    @rule(data=st.data(), wait=st.integers(0, 5))
+    def park(self, data: st.DataObject, wait: int) -> None:
         number = data.draw(st.sampled_from(sorted(self.out)))
-        due = None if wait is None else self.now + wait
+        due = self.now + wait
         self.lanes.park(self.out.pop(number), due)
         self.landed.discard(number)
         self.parked[self.lane_of[number]] = due
@@ -255,21 +235,12 @@ class LanesMachine(RuleBasedStateMachine):
     def pass_time(self, seconds: int) -> None:
         self.now += seconds
         self.lanes.wake(self.now)
-        self.parked = {k: due for k, due in self.parked.items() if due is None or due > self.now}
+        self.parked = {k: due for k, due in self.parked.items() if due > self.now}
 
     @rule(tenant=st.sampled_from("abc"))
     def wake_tenant(self, tenant: str) -> None:
         self.lanes.wake_tenant(tenant)
-        self.parked = {k: due for k, due in self.parked.items() if due is None or k[0] != tenant}
-
-    @rule()
-    def release_held(self) -> None:
-        held = [each.id for each in self.lanes.parked_without_time()]
-        self.lanes.release(held)
-        for number in held:
-            key = self.lane_of.pop(number)
-            assert self.queues[key].pop(0) == number
-            del self.parked[key]
+        self.parked = {k: due for k, due in self.parked.items() if k[0] != tenant}
 
     @rule(partition=st.integers(0, 1), tenant=st.sampled_from("abc"))
     def drop(self, partition: int, tenant: str) -> None:

@@ -34,6 +34,7 @@ KNOWN = Known(
     event_id="e1",
     origin=ORIGIN,
     in_doubt_since=None,
+    earlier_events=frozenset(),
 )
 #: Published a second time: elsewhere in the topic, and with an id of its own.
 AGAIN = replace(ARRIVAL, origin=replace(ORIGIN, offset=1300), event_id="e2")
@@ -154,3 +155,14 @@ def test_an_identity_that_comes_once_is_in_the_first_round(arrivals: list[Arriva
 
 def test_an_empty_batch_has_no_round() -> None:
     assert rounds([]) == []
+
+
+@pytest.mark.parametrize("state", ["pending", "synced", "failed"])
+def test_an_event_that_a_correction_has_replaced_is_no_news_when_it_is_read_again(
+    state: str,
+) -> None:
+    older = replace(ARRIVAL, content_hash=b"older", event_id="e0")
+    known = replace(KNOWN, state=state, earlier_events=frozenset({older.event}))
+    assert compare(older, known) is Seen.REDELIVERY
+    # The same content under a new id was published again.
+    assert compare(replace(older, event_id="e9"), known) is not Seen.REDELIVERY

@@ -20,7 +20,7 @@ from consumer.verdict import (
 from schemas.outcomes import ErrorCode
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-POLICY = Policy(retry_base=1, retry_cap=300, give_up_after=86_400)
+POLICY = Policy(retry_base=1, retry_cap=300, doubt_window=120, give_up_after=86_400)
 DAY = timedelta(days=1)
 
 reasons = st.text(max_size=20)
@@ -30,13 +30,17 @@ retry_afters = st.none() | st.floats(min_value=0, max_value=86_400)
 passing = st.builds(Passing, reasons, retry_afters)
 blocked = st.builds(Blocked, reasons, retry_afters)
 unknown = st.builds(Unknown, reasons)
-done = st.builds(Done, ids, ids, st.booleans(), reasons)
+done = st.builds(Done, ids, ids, st.booleans(), st.booleans(), reasons)
 refused = st.builds(
     Refused, st.sampled_from(ErrorCode), reasons, st.just({"candidates": [{"hotel_id": 18}]})
 )
 outcomes = st.one_of(done, refused, passing, blocked, unknown)
 seconds = st.floats(min_value=0.001, max_value=31_536_000)
-policies = st.builds(Policy, retry_base=seconds, retry_cap=seconds, give_up_after=seconds)
+policies = st.builds(
+    Policy, retry_base=seconds, retry_cap=seconds, doubt_window=seconds, give_up_after=seconds
+)
+#: Since when a sync was in doubt before the attempt.
+doubts = st.none() | st.timedeltas(timedelta(0), timedelta(days=4000)).map(lambda ago: NOW - ago)
 attempts = st.integers(min_value=1, max_value=10**9)
 ages = st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=4000))
 jitters = st.floats(min_value=0, max_value=1)
@@ -47,18 +51,60 @@ def verdict_on(
     *,
     attempt: int = 1,
     age: timedelta = timedelta(0),
+    doubt_since: datetime | None = None,
     policy: Policy = POLICY,
     jitter: float = 1.0,
 ) -> Verdict:
-    return decide(outcome, attempt=attempt, age=age, now=NOW, policy=policy, jitter=jitter)
+    return decide(
+        outcome,
+        attempt=attempt,
+        age=age,
+        doubt_since=doubt_since,
+        now=NOW,
+        policy=policy,
+        jitter=jitter,
+    )
 
 
-@given(outcome=unknown, attempt=attempts, age=ages, policy=policies, jitter=jitters)
-def test_an_unknown_outcome_is_held_and_never_answered_with_a_time_to_send_again(
-    outcome: Unknown, attempt: int, age: timedelta, policy: Policy, jitter: float
+@given(
+    outcome=unknown,
+    attempt=attempts,
+    age=ages,
+    doubt_since=doubts,
+    policy=policies,
+    jitter=jitters,
+)
+def test_an_unknown_outcome_is_asked_about_or_given_up_and_never_answered_with_a_time_to_send_again(
+    *,
+    outcome: Unknown,
+    attempt: int,
+    age: timedelta,
+    doubt_since: datetime | None,
+    policy: Policy,
+    jitter: float,
 ) -> None:
-    verdict = verdict_on(outcome, attempt=attempt, age=age, policy=policy, jitter=jitter)
-    assert verdict == InDoubt(NOW, outcome.reason)
+    verdict = verdict_on(
+        outcome, attempt=attempt, age=age, doubt_since=doubt_since, policy=policy, jitter=jitter
+    )
+    if isinstance(verdict, Failed):
+        assert verdict.code is ErrorCode.IN_DOUBT_UNRESOLVED
+        assert age.total_seconds() >= policy.give_up_after
+        assert doubt_since is not None
+        assert NOW - doubt_since >= timedelta(seconds=policy.doubt_window)
+    else:
+        assert isinstance(verdict, InDoubt)
+        assert verdict.since == (doubt_since or NOW)
+        assert NOW < verdict.look_at <= NOW + timedelta(seconds=max(policy.retry_cap, 1e-6))
+
+
+def test_sedna_is_asked_again_at_the_moment_from_which_absence_counts() -> None:
+    since = NOW - timedelta(seconds=119)
+    verdict = verdict_on(Unknown("no reply"), attempt=9, doubt_since=since)
+    assert verdict == InDoubt(since, NOW + timedelta(seconds=1), "no reply")
+
+
+def test_a_doubt_that_begins_when_the_event_is_already_old_is_not_given_up_unasked() -> None:
+    assert isinstance(verdict_on(Unknown("reset"), age=400 * DAY), InDoubt)
 
 
 @given(outcome=outcomes, attempt=attempts, age=ages, policy=policies, jitter=jitters)
@@ -102,7 +148,7 @@ def test_what_has_failed_in_passing_is_never_due_again_at_the_same_moment(
 
 def test_done_is_synced_with_everything_that_is_known_of_the_record() -> None:
     assert verdict_on(Done(823259, 18, adopted=True, message="found")) == Synced(
-        823259, 18, adopted=True, message="found"
+        823259, 18, adopted=True, conflict=False, message="found"
     )
 
 

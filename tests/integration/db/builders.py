@@ -1,13 +1,15 @@
 """Arrivals, settlements and messages with as little said as a test needs."""
 
+import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from db import inbox
+from db import inbox, settlement
 from db.inbox import Identity
 from db.pool import Pool
-from db.records import Answer, Arrival, Message, Origin, Registered, Settlement
+from db.records import Answer, Arrival, Mark, Message, Origin, Registered, Settlement
 from schemas.kinds import Kind
 
 TENANT = "agency-7"
@@ -53,6 +55,18 @@ def stop_sale(number: int = 7, *, offset: int = 0, **changes: Any) -> Arrival:
     return replace(arrival, **changes)
 
 
+def mark_of(place: Registered, **changes: Any) -> Mark:
+    mark = Mark(
+        sync_id=place.id,
+        tenant_id=TENANT,
+        generation=place.generation,
+        hotel_id=18,
+        token=uuid.uuid4().hex,
+        doubt_since=None,
+    )
+    return replace(mark, **changes)
+
+
 async def insert(pool: Pool, *arrivals: Arrival) -> dict[Identity, Registered]:
     async with inbox.registration(pool) as transaction:
         return await transaction.insert(arrivals)
@@ -73,10 +87,11 @@ def settlement_of(
         value=f"result of {place.id}".encode(),
         headers=(("content-type", b"application/cloudevents+json"),),
     )
-    settlement = Settlement(
+    written = Settlement(
         sync_id=place.id,
         tenant_id=tenant_id,
         generation=place.generation,
+        token=None,
         attempt=1,
         state=state,
         outcome="retry" if state == "pending" else state,
@@ -84,7 +99,7 @@ def settlement_of(
         finished_at=NOW,
         answer=None if state == "pending" else answer,
     )
-    return replace(settlement, **changes)
+    return replace(written, **changes)
 
 
 def message(text: str = "m", *, partition: int = 0, **changes: Any) -> Message:
@@ -110,3 +125,16 @@ async def row(pool: Pool, sync_id: int) -> dict[str, Any]:
     found = await pool.fetchrow("SELECT * FROM syncs WHERE id = $1", sync_id)
     assert found is not None
     return dict(found)
+
+
+async def settle(pool: Pool, settlements: Sequence[Settlement]) -> settlement.Settled:
+    """Settle as the process that has marked these syncs last."""
+    tokens = {
+        each.sync_id: await pool.fetchval(
+            "SELECT dispatch_token FROM syncs WHERE id = $1", each.sync_id
+        )
+        for each in settlements
+    }
+    return await settlement.settle(
+        pool, [replace(each, token=tokens[each.sync_id]) for each in settlements]
+    )

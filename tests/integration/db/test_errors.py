@@ -249,7 +249,7 @@ async def test_every_area_says_unavailable_when_the_connections_are_gone(url: st
         lambda: insert(pool, reservation()),
         lambda: settlement.settle(pool, [settlement_of(place)]),
         lambda: work.streams(pool),
-        lambda: work.mark(pool, [(1, "agency-7")], []),
+        lambda: work.mark(pool, [], [(1, "agency-7", "hotel:1")]),
         lambda: outbox.delete(pool, [1]),
         lambda: tenants.get(pool, "agency-7"),
         lambda: check(pool),

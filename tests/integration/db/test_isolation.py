@@ -14,6 +14,7 @@ from tests.integration.db.builders import (
     NOW,
     TENANT,
     inserted,
+    mark_of,
     reservation,
     row,
     settlement_of,
@@ -24,7 +25,7 @@ OTHER = "agency-8"
 Call = Callable[[Pool, Registered], Awaitable[object]]
 
 CALLS: dict[str, Call] = {
-    "mark": lambda pool, place: work.mark(pool, [(place.id, OTHER)], []),
+    "mark": lambda pool, place: work.mark(pool, [mark_of(place, tenant_id=OTHER)], []),
     "store lanes": lambda pool, place: work.mark(pool, [], [(place.id, OTHER, "hotel:1")]),
     "record step one": lambda pool, place: work.record_step_one(pool, [(place.id, OTHER, 1, 1)]),
     "hold": lambda pool, place: work.hold(pool, [(place.id, OTHER)]),
@@ -50,7 +51,7 @@ async def test_a_call_in_the_name_of_another_tenant_changes_no_row_and_answers_n
 ) -> None:
     (place,) = await inserted(pool, stop_sale(7, lane="hotel:18"))
     if marked:
-        await work.mark(pool, [(place.id, TENANT)], [])
+        await work.mark(pool, [mark_of(place)], [])
     before = await row(pool, place.id)
     answer = await CALLS[name](pool, place)
     assert answer in (None, set(), {}, settlement.Settled(frozenset(), None))

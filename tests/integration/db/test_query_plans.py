@@ -76,11 +76,12 @@ def arguments(size: int) -> dict[str, list[Any]]:
         "settlement.settle": [
             *(ids, tenants, numbers, numbers, texts, texts, times, times, numbers, numbers),
             *([True] * size, texts, texts, payloads, times, times, texts, blobs, blobs),
+            *(numbers, payloads, blobs, texts),
         ],
         "work.streams": [],
         "work.page": [*stream, 500, size],
         "work.store_lanes": [ids, tenants, texts],
-        "work.mark": [ids, tenants],
+        "work.mark": [ids, tenants, numbers, numbers, texts, times],
         "work.record_step_one": [ids, tenants, numbers, numbers],
         "work.hold": [ids, tenants],
         "work.still_pending": [ids, tenants],

@@ -1,5 +1,6 @@
 """Settling: status, history and answer together, once, and only for what is still pending."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,15 +10,17 @@ from db import outbox, settlement, work
 from db.errors import DatabaseError
 from db.inbox import registration
 from db.pool import Pool
-from db.records import Answer, Registered
+from db.records import Answer, Content, Registered
 from schemas.kinds import Kind
 from tests.integration.db.builders import (
     NOW,
     TENANT,
     inserted,
+    mark_of,
     reservation,
     row,
     rows,
+    settle,
     settlement_of,
     stop_sale,
 )
@@ -36,8 +39,8 @@ async def renewed(pool: Pool, place: Registered) -> Registered:
 
 async def test_synced_is_written_with_its_record_its_history_and_its_answer(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
-    await work.mark(pool, [(place.id, TENANT)], [])
-    done = await settlement.settle(
+    await work.mark(pool, [mark_of(place)], [])
+    done = await settle(
         pool, [settlement_of(place, attempt=2, rec_id=823259, hotel_id=18, adopted=True)]
     )
     assert done.ids == {place.id}
@@ -93,12 +96,12 @@ async def test_failed_is_written_with_what_a_person_needs_to_mend_it(pool: Pool)
 
 async def test_a_retry_stays_pending_without_mark_and_without_an_answer(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
-    await work.mark(pool, [(place.id, TENANT)], [])
+    await work.mark(pool, [mark_of(place)], [])
     later = NOW + timedelta(seconds=8)
     again = settlement_of(
         place, state="pending", attempt=3, next_attempt_at=later, error_message="refused"
     )
-    done = await settlement.settle(pool, [again])
+    done = await settle(pool, [again])
     assert (set(done.ids), done.first_outbox_id) == ({place.id}, None)
     stored = await row(pool, place.id)
     assert (stored["state"], stored["attempts"], stored["next_attempt_at"]) == ("pending", 3, later)
@@ -112,14 +115,14 @@ async def test_a_doubt_stays_pending_with_its_mark_and_is_over_once_it_is_settle
     pool: Pool,
 ) -> None:
     (place,) = await inserted(pool, reservation())
-    await work.mark(pool, [(place.id, TENANT)], [])
+    await work.mark(pool, [mark_of(place)], [])
     doubt = settlement_of(place, state="pending", outcome="in_doubt", in_doubt_since=NOW)
-    await settlement.settle(pool, [doubt])
+    await settle(pool, [doubt])
     stored = await row(pool, place.id)
     assert (stored["state"], stored["in_doubt_since"]) == ("pending", NOW)
     assert stored["dispatched_at"] is not None
     assert await rows(pool, "outbox") == []
-    await settlement.settle(pool, [settlement_of(place, rec_id=1)])
+    await settle(pool, [settlement_of(place, rec_id=1)])
     stored = await row(pool, place.id)
     assert (stored["in_doubt_since"], stored["dispatched_at"]) == (None, None)
 
@@ -230,3 +233,45 @@ async def test_an_answer_belongs_to_the_partition_that_its_event_came_from(pool:
 
 async def test_an_empty_group_is_nothing(pool: Pool) -> None:
     assert (await settlement.settle(pool, [])).ids == frozenset()
+
+
+async def test_a_failure_with_unknown_outcome_keeps_its_doubt_and_what_was_sent(pool: Pool) -> None:
+    (place,) = await inserted(pool, reservation())
+    await work.mark(pool, [mark_of(place)], [])
+    failed = settlement_of(place, state="failed", outcome="failed", in_doubt_since=NOW)
+    await settle(pool, [failed])
+    corrected = reservation(offset=9, payload='{"adults": 3}', content_hash=b"other")
+    async with registration(pool) as transaction:
+        await transaction.insert([corrected])
+        renewals = await transaction.renew([(place.id, corrected)])
+    again = renewals[corrected.identity]
+    assert (again.in_doubt_since, again.doubted_payload) == (NOW, '{"adults": 2}')
+    stored = await row(pool, place.id)
+    assert (stored["payload"], stored["doubted_payload"]) == ('{"adults": 3}', '{"adults": 2}')
+    assert stored["dispatched_at"] is not None
+
+
+async def test_what_was_sent_is_put_back_where_sedna_turns_out_to_have_it(pool: Pool) -> None:
+    (place,) = await inserted(pool, reservation())
+    content = Content(email_id=7, payload='{"adults": 9}', content_hash=b"sent")
+    await settlement.settle(pool, [settlement_of(place, restored=content)])
+    stored = await row(pool, place.id)
+    assert (stored["email_id"], stored["payload"]) == (7, '{"adults": 9}')
+    assert (stored["content_hash"], stored["doubted_payload"]) == (b"sent", None)
+
+
+async def test_a_process_that_was_replaced_since_its_mark_settles_nothing(pool: Pool) -> None:
+    (place,) = await inserted(pool, reservation())
+    old, new = mark_of(place), mark_of(place)
+    await work.mark(pool, [old], [])
+    (since,) = (await work.hold(pool, [(place.id, TENANT)])).values()
+    await work.mark(pool, [replace(new, doubt_since=since)], [])
+    for outcome in (
+        settlement_of(place, token=old.token),
+        settlement_of(place, token=old.token, state="pending"),
+        settlement_of(place),
+    ):
+        done = await settlement.settle(pool, [outcome])
+        assert (done.ids, done.first_outbox_id) == (frozenset(), None)
+    assert (await row(pool, place.id))["dispatch_token"] == new.token
+    assert (await settlement.settle(pool, [settlement_of(place, token=new.token)])).ids

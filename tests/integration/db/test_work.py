@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from db import settlement, work
+from db import work
 from db.pool import Pool
-from db.records import Origin, Registered, Stream
+from db.records import Mark, Origin, Registered, Stream
 from schemas.kinds import Kind
 from tests.integration.db.builders import (
     NOW,
@@ -15,8 +15,10 @@ from tests.integration.db.builders import (
     TRACEPARENT,
     insert,
     inserted,
+    mark_of,
     reservation,
     row,
+    settle,
     settlement_of,
     stop_sale,
 )
@@ -25,8 +27,8 @@ RESERVATIONS = Stream(Kind.RESERVATION, 0, TENANT)
 STOP_SALES = Stream(Kind.STOP_SALE, 0, TENANT)
 
 
-def wanted(*places: Registered) -> list[tuple[int, str]]:
-    return [(place.id, TENANT) for place in places]
+def wanted(*places: Registered) -> list[Mark]:
+    return [mark_of(place) for place in places]
 
 
 def in_lane(lane: str, *places: Registered) -> list[tuple[int, str, str]]:
@@ -62,7 +64,7 @@ async def test_every_stream_with_pending_work_is_found_once_in_order(pool: Pool)
 
 async def test_without_pending_work_there_is_no_stream(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
-    await settlement.settle(pool, [settlement_of(place)])
+    await settle(pool, [settlement_of(place)])
     assert await work.streams(pool) == []
 
 
@@ -74,7 +76,7 @@ async def test_a_stream_is_loaded_page_by_page_in_order_and_nothing_of_others(po
         reservation("W", origin=Origin(topic="reservation.created", partition=1, offset=0)),
         stop_sale(7),
     )
-    await settlement.settle(pool, [settlement_of(places[4]), settlement_of(places[5])])
+    await settle(pool, [settlement_of(places[4]), settlement_of(places[5])])
     loaded = []
     after = 0
     while page := await work.page(pool, RESERVATIONS, after=after, limit=3):
@@ -88,7 +90,7 @@ async def test_a_loaded_sync_is_as_it_was_registered_and_as_far_as_it_has_come(p
     (place,) = await inserted(pool, reservation("V1", offset=5))
     later = NOW + timedelta(minutes=5)
     again = settlement_of(place, state="pending", attempt=2, next_attempt_at=later)
-    await settlement.settle(pool, [again])
+    await settle(pool, [again])
     (loaded,) = await work.page(pool, RESERVATIONS, after=0, limit=10)
     assert (loaded.id, loaded.seq, loaded.generation) == (place.id, place.seq, 1)
     assert (loaded.tenant_id, loaded.kind) == (TENANT, Kind.RESERVATION)
@@ -105,7 +107,7 @@ async def test_a_loaded_sync_is_as_it_was_registered_and_as_far_as_it_has_come(p
 
 async def test_who_is_still_pending_can_be_asked(pool: Pool) -> None:
     first, second, third = await inserted(pool, *(reservation(f"V{n}") for n in range(3)))
-    await settlement.settle(pool, [settlement_of(second), settlement_of(third, state="failed")])
+    await settle(pool, [settlement_of(second), settlement_of(third, state="failed")])
     asked = [first.id, second.id, third.id, 2**60]
     pending = await work.still_pending(pool, [(sync_id, TENANT) for sync_id in asked])
     assert pending == {first.id}
@@ -129,17 +131,48 @@ async def test_what_is_marked_is_not_marked_a_second_time(pool: Pool) -> None:
     assert await mark(pool, place) == set()
 
 
+async def test_a_mark_whose_reply_was_lost_can_be_repeated_by_the_same_attempt(pool: Pool) -> None:
+    (place,) = await inserted(pool, reservation())
+    marks = wanted(place)
+    assert await work.mark(pool, marks, []) == {place.id}
+    assert await work.mark(pool, marks, []) == {place.id}
+
+
+async def test_who_knows_an_earlier_generation_only_marks_nothing(pool: Pool) -> None:
+    (place,) = await inserted(pool, reservation())
+    assert await work.mark(pool, [mark_of(place, generation=2)], []) == set()
+    assert (await row(pool, place.id))["dispatched_at"] is None
+
+
+async def test_a_doubt_that_was_settled_by_proof_of_absence_can_be_marked_again(pool: Pool) -> None:
+    (place,) = await inserted(pool, reservation())
+    await mark(pool, place)
+    held = await work.hold(pool, [(place.id, TENANT)])
+    another = mark_of(place, doubt_since=NOW)
+    assert await work.mark(pool, [another], []) == set()
+    proven = mark_of(place, doubt_since=held[place.id])
+    assert await work.mark(pool, [proven], []) == {place.id}
+    assert (await row(pool, place.id))["in_doubt_since"] is None
+
+
+async def test_the_hotel_of_what_was_sent_is_known_to_the_next_owner(pool: Pool) -> None:
+    (place,) = await inserted(pool, reservation())
+    await work.mark(pool, [mark_of(place, hotel_id=28)], [])
+    (loaded,) = await work.page(pool, RESERVATIONS, after=0, limit=1)
+    assert loaded.sedna_hotel_id == 28
+
+
 @pytest.mark.parametrize("state", ["synced", "failed"])
 async def test_what_is_settled_is_not_marked(pool: Pool, state: str) -> None:
     (place,) = await inserted(pool, reservation())
-    await settlement.settle(pool, [settlement_of(place, state=state)])
+    await settle(pool, [settlement_of(place, state=state)])
     assert await mark(pool, place) == set()
 
 
 async def test_what_is_to_be_tried_again_can_be_marked_again(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
     await mark(pool, place)
-    await settlement.settle(pool, [settlement_of(place, state="pending")])
+    await settle(pool, [settlement_of(place, state="pending")])
     assert await mark(pool, place) == {place.id}
 
 
@@ -148,7 +181,7 @@ async def test_what_is_in_doubt_keeps_its_mark_and_is_not_marked_again(pool: Poo
     await mark(pool, place)
     marked_at = (await row(pool, place.id))["dispatched_at"]
     doubt = settlement_of(place, state="pending", outcome="in_doubt", in_doubt_since=NOW)
-    await settlement.settle(pool, [doubt])
+    await settle(pool, [doubt])
     assert (await row(pool, place.id))["dispatched_at"] == marked_at
     assert await mark(pool, place) == set()
 
@@ -161,12 +194,12 @@ async def test_the_mark_is_refused_while_an_earlier_one_of_the_lane_is_pending(p
     assert await mark(pool, second, third) == set()
     assert await mark(pool, first, second, third) == {first.id}
     assert await mark(pool, second, third) == set()
-    await settlement.settle(pool, [settlement_of(first, state="pending")])
+    await settle(pool, [settlement_of(first, state="pending")])
     assert await mark(pool, second) == set()
-    await settlement.settle(pool, [settlement_of(first)])
+    await settle(pool, [settlement_of(first)])
     assert await mark(pool, third) == set()
     assert await mark(pool, second) == {second.id}
-    await settlement.settle(pool, [settlement_of(second, state="failed")])
+    await settle(pool, [settlement_of(second, state="failed")])
     assert await mark(pool, third) == {third.id}
 
 
@@ -178,7 +211,7 @@ async def test_an_earlier_one_of_the_lane_in_another_partition_holds_the_mark_as
         pool, reservation("V1", lane="lane", origin=elsewhere), reservation("V2", lane="lane")
     )
     assert await mark(pool, second) == set()
-    await settlement.settle(pool, [settlement_of(first)])
+    await settle(pool, [settlement_of(first)])
     assert await mark(pool, second) == {second.id}
 
 
@@ -214,8 +247,8 @@ async def test_reservations_and_other_tenants_do_not_wait_for_a_stop_sale_of_unk
 ) -> None:
     await insert(pool, stop_sale(1))
     others = await insert(pool, stop_sale(1, tenant_id="agency-8", lane="hotel:18"), reservation())
-    pairs = [(place.id, identity[0]) for identity, place in others.items()]
-    assert await work.mark(pool, pairs, []) == {place.id for place in others.values()}
+    marks = [mark_of(place, tenant_id=identity[0]) for identity, place in others.items()]
+    assert await work.mark(pool, marks, []) == {place.id for place in others.values()}
 
 
 async def test_a_stop_sale_does_not_wait_for_later_ones(pool: Pool) -> None:
@@ -225,7 +258,7 @@ async def test_a_stop_sale_does_not_wait_for_later_ones(pool: Pool) -> None:
 
 async def test_the_lane_of_a_settled_stop_sale_is_not_changed_any_more(pool: Pool) -> None:
     (place,) = await inserted(pool, stop_sale(1, lane="hotel:18"))
-    await settlement.settle(pool, [settlement_of(place)])
+    await settle(pool, [settlement_of(place)])
     await mark(pool, place, lane="hotel:28")
     assert (await row(pool, place.id))["lane"] == "hotel:18"
 
@@ -247,7 +280,7 @@ async def test_holding_twice_keeps_the_first_doubt(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
     await mark(pool, place)
     doubt = settlement_of(place, state="pending", outcome="in_doubt", in_doubt_since=NOW)
-    await settlement.settle(pool, [doubt])
+    await settle(pool, [doubt])
     await work.hold(pool, [(place.id, TENANT)])
     assert (await row(pool, place.id))["in_doubt_since"] == NOW
 
@@ -261,7 +294,7 @@ async def test_what_was_never_marked_is_not_held(pool: Pool) -> None:
 async def test_what_is_settled_is_never_held(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
     await mark(pool, place)
-    await settlement.settle(pool, [settlement_of(place)])
+    await settle(pool, [settlement_of(place)])
     await work.hold(pool, [(place.id, TENANT)])
     assert (await row(pool, place.id))["in_doubt_since"] is None
 
@@ -277,6 +310,6 @@ async def test_a_stop_sale_whose_record_is_known_is_not_in_doubt(pool: Pool) -> 
 
 async def test_a_first_step_is_recorded_only_while_the_sync_is_pending(pool: Pool) -> None:
     (place,) = await inserted(pool, stop_sale(7))
-    await settlement.settle(pool, [settlement_of(place, rec_id=1)])
+    await settle(pool, [settlement_of(place, rec_id=1)])
     assert await work.record_step_one(pool, [(place.id, TENANT, 2, 18)]) == set()
     assert (await row(pool, place.id))["sedna_rec_id"] == 1

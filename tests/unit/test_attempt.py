@@ -1,0 +1,154 @@
+"""An attempt sends a create only while its mark is fresh, and asks first where there is doubt."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from consumer.accounts import Account
+from consumer.attempt import Attempt, Tools
+from consumer.bootstrap import AccountBuilder
+from consumer.clock import SystemClock
+from consumer.credentials import Keyring
+from consumer.demo.fake import FakeSedna
+from consumer.outcome import Done, Outcome, Passing, Unknown
+from consumer.settings import Settings
+from consumer.sync import Sync
+from db.records import Origin, TenantSettings
+from schemas.inbound import ReservationCreated, StopSaleCreated
+from schemas.kinds import Kind
+from tests.support.events import account as fake_account
+from tests.support.events import reservation_data, stop_sale_data
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+KEYS = f"k:{base64.b64encode(bytes(32)).decode()}"
+FAR = 1e12
+
+
+@dataclass
+class Bench:
+    """One account at a fake Sedna, and what the attempts asked of Postgres."""
+
+    fake: FakeSedna
+    account: Account
+    now: datetime = NOW
+    marked: list[int] = field(default_factory=list)
+    first_steps: list[int] = field(default_factory=list)
+
+    async def run(self, sync: Sync, *, write_before: float = FAR) -> Outcome:
+        async def mark(sync: Sync, _hotel_id: int) -> float:
+            self.marked.append(sync.id)
+            sync.in_doubt_since = None
+            return write_before
+
+        async def record_step_one(_sync: Sync, rec_id: int, _hotel_id: int) -> None:
+            self.first_steps.append(rec_id)
+
+        tools = Tools(
+            mark=mark,
+            record_step_one=record_step_one,
+            in_lane=lambda _sync, _hotel: True,
+            now=lambda: self.now,
+            elapsed=SystemClock().elapsed,
+            doubt_window=timedelta(seconds=120),
+        )
+        return await Attempt(sync, self.account, tools).run()
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    account = fake_account("a")
+    settings = Settings(encryption_keys=KEYS, allow_private_addresses=True)
+    sealed = Keyring.parse(KEYS).encrypt(account.password, tenant_id="a")
+    async with FakeSedna(accounts=[account]) as fake:
+        tenant = TenantSettings(
+            tenant_id="a",
+            sedna_api_url=fake.base_url,
+            sedna_username=account.username,
+            sedna_password_encrypted=sealed,
+        )
+        build = AccountBuilder(settings=settings, clock=SystemClock(), environ={})
+        made = build(tenant, {})
+        yield Bench(fake, made)
+        await made.transport.aclose()
+
+
+def sync(data: ReservationCreated | StopSaleCreated, *, doubt: datetime | None = None) -> Sync:
+    is_reservation = isinstance(data, ReservationCreated)
+    return Sync(
+        id=1,
+        tenant_id="a",
+        kind=Kind.RESERVATION if is_reservation else Kind.STOP_SALE,
+        seq=1,
+        generation=1,
+        data=data,
+        email_id=data.email_id,
+        voucher_no=data.voucher_no if isinstance(data, ReservationCreated) else None,
+        stop_sale_id=data.stop_sale_id if isinstance(data, StopSaleCreated) else None,
+        event_id="e1",
+        event_time=None,
+        traceparent=None,
+        origin=Origin(topic="t", partition=0, offset=1),
+        registered_at=NOW,
+        stored_lane=None,
+        in_doubt_since=doubt,
+    )
+
+
+def a_reservation() -> ReservationCreated:
+    return ReservationCreated.from_json(json.dumps(reservation_data(1)))
+
+
+def a_stop_sale() -> StopSaleCreated:
+    return StopSaleCreated.from_json(json.dumps(stop_sale_data(1)))
+
+
+@pytest.mark.parametrize("data", [a_reservation(), a_stop_sale()], ids=["reservation", "stop sale"])
+async def test_a_process_that_slept_between_mark_and_write_sends_nothing(
+    bench: Bench, data: ReservationCreated | StopSaleCreated
+) -> None:
+    outcome = await bench.run(sync(data), write_before=SystemClock().elapsed() - 0.001)
+    assert isinstance(outcome, Passing)
+    assert "stood still" in outcome.reason
+    assert bench.marked == [1]
+    assert bench.fake.calls("InsertReservation") == bench.fake.calls("UpdateStopSale") == 0
+
+
+@pytest.mark.parametrize("data", [a_reservation(), a_stop_sale()], ids=["reservation", "stop sale"])
+async def test_what_is_marked_in_time_is_sent_once(
+    bench: Bench, data: ReservationCreated | StopSaleCreated
+) -> None:
+    outcome = await bench.run(sync(data))
+    assert isinstance(outcome, Done)
+    assert not outcome.adopted
+    held = bench.fake.holdings("a")
+    assert sum(held.vouchers.values()) + sum(held.stop_sales.values()) == 1
+
+
+async def test_who_is_in_doubt_asks_and_marks_nothing_before_absence_is_proven(
+    bench: Bench,
+) -> None:
+    bench.now = NOW + timedelta(seconds=119)
+    assert isinstance(await bench.run(sync(a_reservation(), doubt=NOW)), Unknown)
+    assert isinstance(await bench.run(sync(a_stop_sale(), doubt=NOW)), Unknown)
+    assert not bench.marked
+    bench.now = NOW + timedelta(seconds=120)
+    assert isinstance(await bench.run(sync(a_reservation(), doubt=NOW)), Done)
+    assert isinstance(await bench.run(sync(a_stop_sale(), doubt=NOW)), Done)
+    assert bench.fake.holdings("a").vouchers == {"V000001": 1}
+    assert bench.fake.holdings("a").stop_sales == {"sedna-sync:1": 1}
+
+
+async def test_what_sedna_has_is_adopted_at_once_and_not_marked(bench: Bench) -> None:
+    await bench.run(sync(a_reservation()))
+    await bench.run(sync(a_stop_sale()))
+    bench.marked.clear()
+    for data in (a_reservation(), a_stop_sale()):
+        outcome = await bench.run(sync(data, doubt=NOW))
+        assert isinstance(outcome, Done)
+        assert outcome.adopted
+    assert not bench.marked
+    assert bench.fake.calls("InsertReservation") == 1
