@@ -138,6 +138,7 @@ async def build(settings: Settings) -> Service:
         consumer=consumer,
         producers=(producer, bulk_producer),
         topics=list(kinds),
+        result_topics=[settings.topic_synced, settings.topic_failed, settings.topic_deadletter],
         listener=RebalanceListener(
             consumer=consumer,
             kinds=kinds,

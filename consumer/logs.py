@@ -90,6 +90,8 @@ def configure(*, level: str, json: bool) -> None:
     root.setLevel(threshold)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    # Ten times a second, of a topic that is missing; the service says so once.
+    logging.getLogger("aiokafka.cluster").setLevel(logging.CRITICAL)
 
 
 def blank_secrets(

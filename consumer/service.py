@@ -33,7 +33,8 @@ class Service:
         pool: Pool,
         consumer: AIOKafkaConsumer,
         producers: Sequence[AIOKafkaProducer],
-        topics: list[str],
+        topics: Sequence[str],
+        result_topics: Sequence[str],
         listener: RebalanceListener,
         intake: Intake,
         backlog: Backlog,
@@ -49,6 +50,7 @@ class Service:
         self._consumer = consumer
         self._producers = producers
         self._topics = topics
+        self._result_topics = result_topics
         self._listener = listener
         self._intake = intake
         self._backlog = backlog
@@ -75,7 +77,8 @@ class Service:
         try:
             for producer in self._producers:
                 await producer.start()
-            self._consumer.subscribe(self._topics, listener=self._listener)
+            await self._look_for_topics()
+            self._consumer.subscribe(list(self._topics), listener=self._listener)
             await self._consumer.start()
             async with asyncio.TaskGroup() as tasks:
                 background = [
@@ -93,7 +96,7 @@ class Service:
                 dispatching = tasks.create_task(self._dispatcher.run(), name="dispatch")
                 reading = tasks.create_task(self._intake.run(), name="read")
                 stopping = tasks.create_task(self._stop.wait(), name="stop")
-                _log.info("started", topics=self._topics)
+                _log.info("started", topics=list(self._topics))
                 # Whatever ends first: being told to stop, or reading, which has then failed.
                 await asyncio.wait([stopping, reading], return_when=asyncio.FIRST_COMPLETED)
                 _log.info("stopping")
@@ -106,6 +109,19 @@ class Service:
                 _log.info("drained" if drained else "stopped_with_work_in_flight")
         finally:
             await self._close()
+
+    async def _look_for_topics(self) -> None:
+        """Say which topics are missing; the service goes on, and reads them once they are there."""
+        # All topics, and not ours by name: asking for one by name can create it.
+        cluster = await self._producers[0].client.fetch_all_metadata()
+        wanted = [*self._topics, *self._result_topics]
+        missing = [topic for topic in wanted if topic not in cluster.topics()]
+        if missing:
+            _log.warning(
+                "topics_missing",
+                topics=missing,
+                do="create them, or mend the settings SEDNA_SYNC_TOPIC_*",
+            )
 
     async def _close(self) -> None:
         # `stop` of aiokafka has no bound of its own, and must not keep the process from ending.

@@ -3,14 +3,16 @@
 import asyncio
 import base64
 import json
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from consumer.demo.embedded_postgres import free_port
+from consumer.demo.fake import FakeSedna
 from tests.e2e.conftest import WorldFactory
 from tests.support.events import account, reservation
-from tests.support.kafka_clients import create_topics
+from tests.support.kafka_clients import Topics, create_topics
 from tests.support.postgres import database
+from tests.support.service import running_world
 
 OTHER_KEY = f"other:{base64.b64encode(bytes(32)).decode()}"
 
@@ -214,3 +216,31 @@ async def test_keys_are_rotated_in_place_and_the_old_one_is_then_not_needed(
         assert json.loads(again[1])["changed"] == 0
         assert without[0] == 0
         assert old_only[0] == 1
+
+
+async def test_a_topic_that_is_missing_is_named_once_and_read_as_soon_as_it_is_there(
+    kafka_server: str, database_url: str, group_id: str
+) -> None:
+    names = Topics.unique()
+    async with (
+        FakeSedna(accounts=[account("a")]) as fake,
+        running_world(
+            fake=fake,
+            kafka=kafka_server,
+            topics=names,
+            database_url=database_url,
+            group_id=group_id,
+        ) as here,
+    ):
+        await here.add_tenants([account("a")])
+        starting = asyncio.create_task(here.start())
+        while not here.services or not here.services[0].lines("topics_missing"):
+            await asyncio.sleep(0.05)
+        (said,) = here.services[0].lines("topics_missing")
+        assert said["topics"] == list(astuple(names))
+        assert "SEDNA_SYNC_TOPIC_*" in said["do"]
+        await create_topics(kafka_server, dict.fromkeys(astuple(names), 2))
+        service = await starting
+        await here.publish_reservations([("a", reservation("a", 1))])
+        await here.until_settled(1)
+        assert len(service.lines()) < 50

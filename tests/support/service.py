@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -27,6 +28,14 @@ from tests.support.kafka_clients import Message, Topics
 ENCRYPTION_KEYS = f"test:{base64.b64encode(bytes(range(32))).decode()}"
 #: Seconds that a service may take to say that it has started, or to end.
 _PATIENCE = 60.0
+
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 @dataclass(slots=True)
@@ -141,6 +150,8 @@ class World:
                 stdout=log,
                 stderr=log,
                 env=self.environment(**settings),
+                # A run of tests that is killed leaves no service behind.
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
         service = ServiceProcess(process, log_file, _command_line(process.pid))
         self.services.append(service)
