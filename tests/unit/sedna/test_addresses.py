@@ -1,6 +1,6 @@
 """Which addresses a tenant's Sedna may be at."""
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 from hypothesis import given
@@ -122,4 +122,6 @@ def test_no_address_at_all_is_no_refusal() -> None:
 def test_a_host_that_spells_an_address_is_read_as_a_resolver_reads_it(
     host: str, address: str | None
 ) -> None:
-    assert literal_address(host) == address
+    read = literal_address(host)
+    # Python versions write an address that holds an IPv4 one in two ways.
+    assert (read and ip_address(read)) == (address and ip_address(address))
