@@ -10,12 +10,12 @@ from typing import assert_never
 
 from consumer.accounts import Account
 from consumer.doubt import Absent, Adopt, Conclusion, Undecided, conclude
+from consumer.lookup import Seen, look_for_reservation, look_for_stop_sale
 from consumer.outcome import Blocked, Done, Outcome, Passing, Refused, Unknown
 from consumer.resolving import Unresolvable, resolve_board, resolve_hotel, resolve_room
-from consumer.sedna import assumptions, errors
+from consumer.sedna import errors
 from consumer.sedna.matching import Hotel
-from consumer.sedna.recognise import reservation_matches, stop_sale_matches
-from consumer.sedna.wire_stop_sale import IdAndCode, remark, stop_type
+from consumer.sedna.wire_stop_sale import IdAndCode
 from consumer.sync import Sync
 from schemas.inbound import ReservationCreated, StopSaleCreated
 from schemas.outcomes import ErrorCode
@@ -100,13 +100,13 @@ class Attempt:
         match data:
             case ReservationCreated():
                 if self.sync.doubted:
-                    outcome = await self._look_for_reservation(data)
+                    outcome = await self._doubted_reservation(data)
                     if outcome is not None:
                         return outcome
                 return await self._reservation(data)
             case StopSaleCreated():
                 if self.sync.doubted:
-                    outcome = await self._look_for_stop_sale(data)
+                    outcome = await self._doubted_stop_sale(data)
                     if outcome is not None:
                         return outcome
                 return await self._stop_sale(data)
@@ -120,29 +120,16 @@ class Attempt:
 
     # -- doubt --------------------------------------------------------------------------------
 
-    async def _look_for_reservation(self, data: ReservationCreated) -> Outcome | None:
+    async def _doubted_reservation(self, data: ReservationCreated) -> Outcome | None:
         """Ask Sedna for what was perhaps made; None: it surely does not have it."""
         sync = self.sync
         sent = sync.sent if isinstance(sync.sent, ReservationCreated) else data
         hotel_id = sync.hotel_id or (await resolve_hotel(self.account, sent)).id
-        source_id = assumptions.source_id(sent.email_id)
         looked_at = self.tools.now()
-        found = await self.account.client.find_reservations(
-            voucher=sent.voucher_no, source_id=source_id, traceparent=sync.traceparent
+        seen = await look_for_reservation(
+            self.account, sent, hotel_id=hotel_id, traceparent=sync.traceparent
         )
-        matches = [
-            record.rec_id
-            for record in found.items
-            if reservation_matches(
-                record,
-                voucher=sent.voucher_no,
-                source_id=source_id,
-                hotel_id=hotel_id,
-                check_in=sent.check_in,
-                check_out=sent.check_out,
-            )
-        ]
-        match self._conclude(matches, skipped=found.skipped, looked_at=looked_at):
+        match self._conclude(seen, looked_at):
             case Adopt(rec_id):
                 return Done(
                     rec_id,
@@ -159,36 +146,25 @@ class Attempt:
             case never:
                 assert_never(never)
 
-    async def _look_for_stop_sale(self, data: StopSaleCreated) -> Outcome | None:
+    async def _doubted_stop_sale(self, data: StopSaleCreated) -> Outcome | None:
         """As for a reservation; what is found is completed by step 2."""
         sync = self.sync
         sent = sync.sent if isinstance(sync.sent, StopSaleCreated) else data
         hotel = await resolve_hotel(self.account, sent)
+        hotel_id = sync.hotel_id or hotel.id
         room_types, boards = await self._children(hotel, sent)
         looked_at = self.tools.now()
-        found = await self.account.client.find_stop_sales(
-            hotel_id=sync.hotel_id or hotel.id,
-            begin=sent.date_from,
-            end=sent.date_to,
+        seen = await look_for_stop_sale(
+            self.account,
+            sent,
+            hotel_id=hotel_id,
+            room_types=room_types,
+            boards=boards,
             traceparent=sync.traceparent,
         )
-        matches = [
-            record.rec_id
-            for record in found.items
-            if stop_sale_matches(
-                record,
-                hotel_id=sync.hotel_id or hotel.id,
-                begin=sent.date_from,
-                end=sent.date_to,
-                stop_type=stop_type(sent),
-                room_remark=remark(room_types),
-                board_remark=remark(boards),
-                record_user=assumptions.record_user(sent.stop_sale_id),
-            )
-        ]
-        match self._conclude(matches, skipped=found.skipped, looked_at=looked_at):
+        match self._conclude(seen, looked_at):
             case Adopt(rec_id):
-                await self.tools.record_step_one(sync, rec_id, sync.hotel_id or hotel.id)
+                await self.tools.record_step_one(sync, rec_id, hotel_id)
                 sync.rec_id = rec_id
                 return await self._complete(sent, hotel, room_types, boards, rec_id)
             case Undecided(reason):
@@ -199,12 +175,12 @@ class Attempt:
             case never:
                 assert_never(never)
 
-    def _conclude(self, matches: Sequence[int], *, skipped: int, looked_at: datetime) -> Conclusion:
+    def _conclude(self, seen: Seen, looked_at: datetime) -> Conclusion:
         if self.sync.in_doubt_since is None:
             raise RuntimeError(f"sync {self.sync.id} is not in doubt")
         return conclude(
-            matches,
-            skipped=skipped,
+            seen.matches,
+            skipped=seen.skipped,
             since=self.sync.in_doubt_since,
             looked_at=looked_at,
             doubt_window=self.tools.doubt_window,
