@@ -17,7 +17,6 @@ class Ownership:
     def __init__(self) -> None:
         self._assigned: dict[Kind, frozenset[int]] = {}
         self._counts: dict[Kind, int] = {}
-        self.round = 0  #: grows with every change, so that late work can tell that it is late
 
     def assign(self, assigned: Mapping[Kind, frozenset[int]], counts: Mapping[Kind, int]) -> None:
         """Take what the group has given us.
@@ -28,7 +27,6 @@ class Ownership:
         """
         self._assigned = dict(assigned)
         self._counts = dict(counts)
-        self.round += 1
 
     def revoke(self) -> None:
         """Own nothing any more."""
