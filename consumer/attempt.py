@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import assert_never
 
 from consumer.accounts import Account
-from consumer.doubt import Absent, Adopt, Conclusion, Undecided, conclude
+from consumer.doubt import Absent, Adopt, Undecided, conclude
 from consumer.lookup import Seen, look_for_reservation, look_for_stop_sale
 from consumer.outcome import Blocked, Done, Outcome, Passing, Refused, Unknown
 from consumer.resolving import Unresolvable, resolve_board, resolve_hotel, resolve_room
@@ -129,22 +129,16 @@ class Attempt:
         seen = await look_for_reservation(
             self.account, sent, hotel_id=hotel_id, traceparent=sync.traceparent
         )
-        match self._conclude(seen, looked_at):
-            case Adopt(rec_id):
-                return Done(
-                    rec_id,
-                    hotel_id,
-                    adopted=True,
-                    conflict=sync.sent is not None,
-                    message=f"reservation {sent.voucher_no} was found in Sedna",
-                )
-            case Undecided(reason):
-                return Unknown(reason)
-            case Absent():
-                self.absent = True
-                return None
-            case never:
-                assert_never(never)
+        found = self._conclude(seen, looked_at)
+        if not isinstance(found, Adopt):
+            return found
+        return Done(
+            found.rec_id,
+            hotel_id,
+            adopted=True,
+            conflict=sync.sent is not None,
+            message=f"reservation {sent.voucher_no} was found in Sedna",
+        )
 
     async def _doubted_stop_sale(self, data: StopSaleCreated) -> Outcome | None:
         """As for a reservation; what is found is completed by step 2."""
@@ -162,11 +156,27 @@ class Attempt:
             boards=boards,
             traceparent=sync.traceparent,
         )
-        match self._conclude(seen, looked_at):
-            case Adopt(rec_id):
-                await self.tools.record_step_one(sync, rec_id, hotel_id)
-                sync.rec_id = rec_id
-                return await self._complete(sent, hotel, room_types, boards, rec_id)
+        found = self._conclude(seen, looked_at)
+        if not isinstance(found, Adopt):
+            return found
+        await self.tools.record_step_one(sync, found.rec_id, hotel_id)
+        sync.rec_id = found.rec_id
+        return await self._complete(sent, hotel, room_types, boards, found.rec_id)
+
+    def _conclude(self, seen: Seen, looked_at: datetime) -> Adopt | Unknown | None:
+        """What a look has proven; None: Sedna surely does not have it."""
+        if self.sync.in_doubt_since is None:
+            raise RuntimeError(f"sync {self.sync.id} is not in doubt")
+        conclusion = conclude(
+            seen.matches,
+            skipped=seen.skipped,
+            since=self.sync.in_doubt_since,
+            looked_at=looked_at,
+            doubt_window=self.tools.doubt_window,
+        )
+        match conclusion:
+            case Adopt():
+                return conclusion
             case Undecided(reason):
                 return Unknown(reason)
             case Absent():
@@ -174,17 +184,6 @@ class Attempt:
                 return None
             case never:
                 assert_never(never)
-
-    def _conclude(self, seen: Seen, looked_at: datetime) -> Conclusion:
-        if self.sync.in_doubt_since is None:
-            raise RuntimeError(f"sync {self.sync.id} is not in doubt")
-        return conclude(
-            seen.matches,
-            skipped=seen.skipped,
-            since=self.sync.in_doubt_since,
-            looked_at=looked_at,
-            doubt_window=self.tools.doubt_window,
-        )
 
     # -- creating -----------------------------------------------------------------------------
 

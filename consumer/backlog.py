@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from consumer.lanes import Lanes
-from consumer.logs import get_logger
 from consumer.ownership import Ownership
 from consumer.persistence import persistently
 from consumer.sync import Sync, from_row
 from db import work
 from db.pool import Pool
 from db.records import PendingSync, Stream
-
-_log = get_logger(__name__)
 
 #: A window holds this many times what the tenant may have in flight, and at least so many syncs.
 _WINDOW_FACTOR, _WINDOW_LEAST = 4, 64

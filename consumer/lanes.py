@@ -181,7 +181,8 @@ class Lanes:
         lane.parked = True
         for waiting in lane.syncs:
             self._parked[waiting.stream] += 1
-        self._schedule(lane, due)
+        lane.ticket = next(self._tickets)
+        heapq.heappush(self._timetable, (due, lane.ticket, lane))
 
     def move(self, sync: Sync, key: str) -> None:
         """A sync that is out turns out to belong into another lane; it queues there."""
@@ -233,8 +234,7 @@ class Lanes:
         gone = [sync for sync in lane.syncs if sync.stream in streams]
         if not gone:
             return
-        was_parked = lane.parked
-        if was_parked:
+        if lane.parked:
             self._unpark(lane, ready=False)
         elif lane.out is None:
             lane.tenant.ready.remove(lane)
@@ -273,10 +273,6 @@ class Lanes:
         if not tenant.in_ring and tenant.ready and tenant.in_flight < tenant.limit:
             tenant.in_ring = True
             self._ring.append(tenant)
-
-    def _schedule(self, lane: _Lane, due: float) -> None:
-        lane.ticket = next(self._tickets)
-        heapq.heappush(self._timetable, (due, lane.ticket, lane))
 
     def _unpark(self, lane: _Lane, *, ready: bool = True) -> None:
         lane.parked = False

@@ -7,7 +7,6 @@ from typing import assert_never
 
 from pydantic_core import to_json
 
-from consumer.logs import get_logger
 from consumer.persistence import GroupCommit
 from consumer.sync import Sync
 from consumer.verdict import Failed, InDoubt, RetryAt, Synced
@@ -26,8 +25,6 @@ from schemas.outcomes import (
     settlement_event_id,
 )
 from schemas.storable import storable_json, storable_text
-
-_log = get_logger(__name__)
 
 #: Seconds that the first of a group waits for others.
 _LINGER = 0.005

@@ -6,6 +6,7 @@ What becomes of an identity that exists is decided by the caller, between `inser
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from db import headers, sql
 from db.errors import translated
@@ -38,15 +39,7 @@ class Registration:
             [arrival.email_id for arrival in arrivals],
             [arrival.voucher_no for arrival in arrivals],
             [arrival.stop_sale_id for arrival in arrivals],
-            [arrival.payload for arrival in arrivals],
-            [arrival.content_hash for arrival in arrivals],
-            [arrival.event_id for arrival in arrivals],
-            [arrival.event_time for arrival in arrivals],
-            [arrival.traceparent for arrival in arrivals],
-            [arrival.origin.topic for arrival in arrivals],
-            [arrival.origin.partition for arrival in arrivals],
-            [arrival.origin.offset for arrival in arrivals],
-            [arrival.lane for arrival in arrivals],
+            *_event_columns(arrivals),
         )
         placed = list(zip(arrivals, rows, strict=True))
         self._places |= {arrival.identity: row["seq"] for arrival, row in placed}
@@ -97,15 +90,7 @@ class Registration:
             _QUERIES["renew"],
             [sync_id for sync_id, _ in tries],
             [arrival.email_id for arrival in arrivals],
-            [arrival.payload for arrival in arrivals],
-            [arrival.content_hash for arrival in arrivals],
-            [arrival.event_id for arrival in arrivals],
-            [arrival.event_time for arrival in arrivals],
-            [arrival.traceparent for arrival in arrivals],
-            [arrival.origin.topic for arrival in arrivals],
-            [arrival.origin.partition for arrival in arrivals],
-            [arrival.origin.offset for arrival in arrivals],
-            [arrival.lane for arrival in arrivals],
+            *_event_columns(arrivals),
             [self._places[arrival.identity] for arrival in arrivals],
             [arrival.tenant_id for arrival in arrivals],
         )
@@ -167,6 +152,21 @@ class Registration:
             [headers.encode(message.headers) for message in messages],
         )
         return min(int(row["id"]) for row in rows)
+
+
+def _event_columns(arrivals: Sequence[Arrival]) -> tuple[list[Any], ...]:
+    """What `insert` and `renew` both store of an event, column by column."""
+    return (
+        [arrival.payload for arrival in arrivals],
+        [arrival.content_hash for arrival in arrivals],
+        [arrival.event_id for arrival in arrivals],
+        [arrival.event_time for arrival in arrivals],
+        [arrival.traceparent for arrival in arrivals],
+        [arrival.origin.topic for arrival in arrivals],
+        [arrival.origin.partition for arrival in arrivals],
+        [arrival.origin.offset for arrival in arrivals],
+        [arrival.lane for arrival in arrivals],
+    )
 
 
 @asynccontextmanager
