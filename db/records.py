@@ -239,3 +239,15 @@ class HotelMapping:
     name_key: str
     name: str
     hotel_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenBreaker:
+    """A tenant for whom nothing is sent at present."""
+
+    tenant_id: str
+    reason: str  #: `login_refused`, `session_refused`, `throttled` or `failures`
+    last_error: str
+    failures: int  #: in a row
+    opened_at: datetime
+    open_until: datetime  #: when one probe is sent
