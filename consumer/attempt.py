@@ -25,8 +25,12 @@ class NotOurTurn(Exception):
     """The dispatch mark was refused: nothing was sent."""
 
 
+class NotOurs(Exception):
+    """Somebody else works on the sync by now, and settles what was sent, if anything was."""
+
+
 class TooLate(Exception):
-    """The mark is no longer fresh: this process slept, and somebody else may have taken over."""
+    """This process stood still, or lost sight of Postgres: somebody else may have taken over."""
 
 
 class OtherLane(Exception):
@@ -41,10 +45,14 @@ class OtherLane(Exception):
 class Tools:
     """What an attempt may ask the processor for."""
 
-    #: Marks the sync as dispatched to a hotel in Postgres; raises `NotOurTurn` if that was refused.
+    #: Marks the sync as dispatched to a hotel in Postgres; raises `NotOurTurn` if that was refused,
+    #: and `NotOurs`.
     #: Returns until when, on the clock `elapsed`, the create may be written.
     mark: Callable[[Sync, int], Awaitable[float]]
-    #: Stores the record that step 1 of a stop sale made: (sync, record id, hotel id).
+    #: Whether the sync's partition is surely ours until a request that is sent now has ended.
+    may_send: Callable[[Sync], bool]
+    #: Stores the record that step 1 of a stop sale made: (sync, record id, hotel id); raises
+    #: `NotOurs`.
     record_step_one: Callable[[Sync, int, int], Awaitable[None]]
     #: Whether a stop sale of this hotel may run in the lane that the sync is in.
     in_lane: Callable[[Sync, Hotel], bool]
@@ -70,6 +78,7 @@ class Attempt:
 
         Raises:
             NotOurTurn, OtherLane: nothing was sent; see there.
+            NotOurs: see there.
         """
         try:
             outcome = await self._run()
@@ -248,6 +257,7 @@ class Attempt:
             room_types=room_types,
             boards=boards,
             declared_on=self._declared_on(),
+            before_write=self._still_ours,
             traceparent=self.sync.traceparent,
         )
         what = "closed" if data.is_close else "opened"
@@ -279,6 +289,14 @@ class Attempt:
         if late > 0:
             raise TooLate(
                 f"not sent: the process stood still after the mark, {late:.1f} s too long"
+            )
+        self._still_ours()
+
+    def _still_ours(self) -> None:
+        """Called right before the first byte of whatever changes something at Sedna."""
+        if not self.tools.may_send(self.sync):
+            raise TooLate(
+                "not sent: the lease on the partition might run out before the request has ended"
             )
 
     def _declared_on(self) -> date:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from consumer.lanes import Lanes
-from consumer.ownership import Ownership
+from consumer.leases import Leases
+from consumer.ownership import Lease, Ownership
 from consumer.persistence import persistently
 from consumer.sync import Sync, from_row
 from db import work
@@ -37,10 +38,11 @@ class _Position:
 class Backlog:
     """Feeds the lanes."""
 
-    def __init__(self, *, pool: Pool, lanes: Lanes, ownership: Ownership) -> None:
+    def __init__(self, *, pool: Pool, lanes: Lanes, ownership: Ownership, leases: Leases) -> None:
         self._pool = pool
         self._lanes = lanes
         self._ownership = ownership
+        self._leases = leases
         self._admit: Callable[[Sync], None] = _nowhere
         self._positions: dict[Stream, _Position] = {}
         self._hungry = asyncio.Event()
@@ -56,6 +58,9 @@ class Backlog:
         """Take in what was registered just now, in order of `seq`."""
         for sync in syncs:
             stream = sync.stream
+            lease = self._leases.of(stream)
+            if lease is None:
+                continue  # found by the look that follows when we hold it
             position = self._positions.get(stream)
             if position is None:
                 # A stream that nobody has asked Postgres about may have older work there.
@@ -63,6 +68,7 @@ class Backlog:
             position.signals += 1
             if not position.more and self._room(stream) > 0:
                 position.seq = sync.seq
+                sync.lease = lease
                 self._admit(sync)
             else:
                 position.more = True
@@ -72,8 +78,8 @@ class Backlog:
         """Something has left the lanes, so there may be room."""
         self._hungry.set()
 
-    def assigned(self) -> None:
-        """We own other partitions than before: find out what is pending in them."""
+    def look(self) -> None:
+        """Find out what is pending: we hold other partitions than before, or lost sight of some."""
         self._sweep_now.set()
 
     def revoked(self, streams: Collection[Stream]) -> None:
@@ -98,7 +104,7 @@ class Backlog:
                     await self._load(stream, position)
 
     async def sweep(self) -> None:
-        """Find streams with pending work, at each assignment and now and then, until cancelled."""
+        """Find streams with pending work, when told to and now and then, until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(_SWEEP_SECONDS):
@@ -111,7 +117,11 @@ class Backlog:
     async def _discover(self) -> None:
         found = await persistently(lambda: work.streams(self._pool), what="looking for work")
         for stream in found:
-            if not self._ownership.owns_stream(stream):
+            place = (stream.kind, stream.partition)
+            if not self._ownership.owns(*place):
+                continue
+            if self._leases.of(stream) is None:
+                self._leases.want(place)
                 continue
             position = self._positions.setdefault(stream, _Position())
             # Read it again from the beginning: what is in memory is passed over, and what
@@ -134,13 +144,17 @@ class Backlog:
         )
 
     async def _load(self, stream: Stream, position: _Position) -> None:
+        lease = self._leases.of(stream)
+        if lease is None:
+            position.more = False
+            return  # lost; the next look begins anew
         after, signals, limit = position.seq, position.signals, self._room(stream)
         rows: list[PendingSync] = await persistently(
             lambda: work.page(self._pool, stream, after=after, limit=limit), what="loading work"
         )
-        held = await self._hold([row for row in rows if row.id not in self._lanes])
-        if self._positions.get(stream) is not position:
-            return  # revoked meanwhile
+        held = await self._hold([row for row in rows if row.id not in self._lanes], lease)
+        if self._positions.get(stream) is not position or not self._leases.holds(lease):
+            return  # revoked or lost meanwhile
         if rows and position.seq == after:  # else a sweep wants it to begin anew
             position.seq = rows[-1].seq
         for row in rows:
@@ -152,19 +166,21 @@ class Backlog:
                 if since is None:
                     continue  # settled between the two looks
                 sync.in_doubt_since = since
+            sync.lease = lease
             self._admit(sync)
         if len(rows) < limit and position.signals == signals:
             position.more = False
         else:
             self._hungry.set()
 
-    async def _hold(self, rows: Sequence[PendingSync]) -> dict[int, datetime]:
+    async def _hold(self, rows: Sequence[PendingSync], lease: Lease) -> dict[int, datetime]:
         """Put in doubt what a former owner marked and did not settle."""
         unsettled = [(row.id, row.tenant_id) for row in rows if _unsettled(row)]
         if not unsettled:
             return {}
         return await persistently(
-            lambda: work.hold(self._pool, unsettled), what="holding what was sent and not settled"
+            lambda: work.hold(self._pool, unsettled, lease.holding),
+            what="holding what was sent and not settled",
         )
 
 

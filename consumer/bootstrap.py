@@ -3,7 +3,7 @@
 import os
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import httpx2
 
@@ -15,7 +15,8 @@ from consumer.dispatcher import Dispatcher
 from consumer.intake import Intake
 from consumer.kafka import build_bulk_producer, build_consumer, build_producer
 from consumer.lanes import Lanes
-from consumer.ownership import Ownership
+from consumer.leases import Leases
+from consumer.ownership import Ownership, Place
 from consumer.processor import Processor
 from consumer.publisher import Publisher
 from consumer.rebalance import Drain, RebalanceListener
@@ -66,12 +67,25 @@ async def build(settings: Settings) -> Service:
     }
 
     ownership = Ownership()
+    leases = Leases(
+        pool=pool,
+        owner=client_id,
+        clock=clock,
+        ownership=ownership,
+        topics={kind: topic for topic, kind in kinds.items()},
+        duration=settings.lease,
+        request_timeout=settings.request_timeout,
+    )
     lanes = Lanes(
         max_in_flight=settings.max_in_flight,
         max_in_flight_per_tenant=settings.max_in_flight_per_tenant,
     )
     publisher = Publisher(
-        pool=pool, producer=producer, bulk_producer=bulk_producer, ownership=ownership
+        pool=pool,
+        producer=producer,
+        bulk_producer=bulk_producer,
+        ownership=ownership,
+        leases=leases,
     )
     settler = Settler(
         pool=pool,
@@ -84,12 +98,14 @@ async def build(settings: Settings) -> Service:
         on_loaded=lanes.set_limit,
     )
     # Two that tell each other: what leaves the lanes makes room, and what comes in is to be run.
-    backlog = Backlog(pool=pool, lanes=lanes, ownership=ownership)
+    backlog = Backlog(pool=pool, lanes=lanes, ownership=ownership, leases=leases)
     processor = Processor(
         pool=pool,
         lanes=lanes,
         accounts=accounts,
         settler=settler,
+        leases=leases,
+        owner=client_id,
         clock=clock,
         policy=Policy(
             retry_base=settings.retry_base,
@@ -98,6 +114,7 @@ async def build(settings: Settings) -> Service:
             give_up_after=settings.give_up_after,
         ),
         on_left=backlog.drained,
+        on_let_go=backlog.look,
     )
     dispatcher = Dispatcher(lanes=lanes, clock=clock, process=processor.process)
 
@@ -125,8 +142,20 @@ async def build(settings: Settings) -> Service:
         dispatcher=dispatcher,
         backlog=backlog,
         publisher=publisher,
+        leases=leases,
         timeout=settings.drain_timeout,
     )
+
+    def on_leases_acquired() -> None:
+        backlog.look()
+        publisher.look()
+
+    def on_leases_lost(lost: Collection[Place]) -> None:
+        streams = [each for each in backlog.streams() if (each.kind, each.partition) in lost]
+        backlog.revoked(streams)
+        lanes.drop(streams)
+
+    leases.tell(on_acquired=on_leases_acquired, on_lost=on_leases_lost)
 
     def on_tenant_changed(tenant_id: str) -> None:
         accounts.forget(tenant_id)
@@ -144,9 +173,7 @@ async def build(settings: Settings) -> Service:
             kinds=kinds,
             ownership=ownership,
             intake=intake,
-            backlog=backlog,
-            dispatcher=dispatcher,
-            publisher=publisher,
+            leases=leases,
             drain=drain,
         ),
         intake=intake,
@@ -155,6 +182,7 @@ async def build(settings: Settings) -> Service:
         processor=processor,
         settler=settler,
         publisher=publisher,
+        leases=leases,
         accounts=accounts,
         drain=drain,
         tenant_watch=TenantWatch(

@@ -1,14 +1,38 @@
-"""Which partitions this process works on.
+"""Which partitions this process is to work on, and what it holds of them. Pure.
 
 Postgres remembers each sync's partition of origin. Its owner is the process that the group has
 given that partition of the kind's topic to; syncs of partitions that no longer exist belong to the
-owner of `partition mod count`.
+owner of `partition mod count`. That process works on them once it holds their leases, see
+:mod:`consumer.leases`.
 """
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from db.records import Stream
+from db.records import Holding
 from schemas.kinds import Kind
+
+#: A partition of origin of one kind's topic.
+Place: TypeAlias = tuple[Kind, int]
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """One holding of a partition, from taking it to losing it."""
+
+    place: Place
+    holding: Holding
+    valid_until: float  #: in seconds; grows with each renewal
+
+    def outlives(self, seconds: float, now: float) -> bool:
+        """Whether it runs for so many seconds more."""
+        return now + seconds <= self.valid_until
+
+
+#: Of a sync that nobody has begun to work on.
+NO_LEASE = Lease((Kind.RESERVATION, -1), Holding("", -1, 0), -math.inf)
 
 
 class Ownership:
@@ -37,11 +61,7 @@ class Ownership:
         count = self._counts.get(kind, 0)
         return count > 0 and partition % count in self._assigned.get(kind, frozenset())
 
-    def owns_stream(self, stream: Stream) -> bool:
-        """Whether a stream's work is ours."""
-        return self.owns(stream.kind, stream.partition)
-
-    def partitions(self) -> list[tuple[Kind, int]]:
+    def places(self) -> list[Place]:
         """All that we were given."""
         return [
             (kind, partition) for kind, some in self._assigned.items() for partition in sorted(some)

@@ -6,7 +6,6 @@ and then lets the lane go on, wait, or be held.
 
 import itertools
 import random
-import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -14,10 +13,11 @@ from typing import assert_never
 from structlog.stdlib import BoundLogger
 
 from consumer.accounts import Accounts, TenantNotConfigured
-from consumer.attempt import Attempt, NotOurTurn, OtherLane, Tools
+from consumer.attempt import Attempt, NotOurs, NotOurTurn, OtherLane, Tools
 from consumer.clock import Clock
 from consumer.credentials import CannotDecrypt
 from consumer.lanes import Lanes
+from consumer.leases import Leases
 from consumer.logs import get_logger
 from consumer.outcome import Blocked, Outcome, Refused, Unknown
 from consumer.persistence import GroupCommit, persistently
@@ -28,7 +28,7 @@ from consumer.sync import UNRESOLVED_LANE, Sync, reservation_lane, stop_sale_lan
 from consumer.verdict import Failed, InDoubt, Policy, Postponed, RetryAt, Synced, Verdict, decide
 from db import work
 from db.pool import Pool
-from db.records import Mark
+from db.records import Mark, StepOne
 from schemas.inbound import StopSaleCreated
 from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode
@@ -53,25 +53,31 @@ class Processor:
         lanes: Lanes,
         accounts: Accounts,
         settler: Settler,
+        leases: Leases,
+        owner: str,
         clock: Clock,
         policy: Policy,
         on_left: Callable[[], None],
+        on_let_go: Callable[[], None],
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._pool = pool
         self._lanes = lanes
         self._accounts = accounts
         self._settler = settler
+        self._leases = leases
         self._clock = clock
         self._policy = policy
         self._on_left = on_left  # a sync has left the lanes: there may be room
+        self._on_let_go = on_let_go  # one has left that is not done: it is to be looked for
         self._jitter = jitter
         self._lanes_to_store: list[tuple[int, str, str]] = []
         self._marks = GroupCommit(self._mark_group, what="marking", linger=_LINGER)
-        self._owner = uuid.uuid4().hex
+        self._owner = owner
         self._tokens = itertools.count()
         self._tools = Tools(
             mark=self._mark,
+            may_send=lambda sync: leases.may_send(sync.lease),
             record_step_one=self._record_step_one,
             in_lane=self._in_lane,
             now=clock.now,
@@ -121,9 +127,15 @@ class Processor:
 
     async def process(self, sync: Sync) -> None:
         """Make one attempt at a sync that was taken from its lane, and see to what follows."""
+        if not self._leases.holds(sync.lease):
+            self._let_go(sync)
+            return
         started_at = self._clock.now()
         try:
             outcome = await self._attempt(sync)
+        except NotOurs:
+            self._let_go(sync)
+            return
         except NotOurTurn:
             await self._wait_for_turn(sync)
             return
@@ -156,7 +168,7 @@ class Processor:
         with account:
             try:
                 return await attempt.run()
-            except (NotOurTurn, OtherLane):
+            except (NotOurs, NotOurTurn, OtherLane):
                 raise
             except Exception as error:  # noqa: BLE001  # what one event brings out is its own
                 # and must not end the service of all others; it is shown, and never re-sent.
@@ -176,7 +188,7 @@ class Processor:
         )
         if not settled:
             log.warning("settled_elsewhere", verdict=type(verdict).__name__)
-            self._leave(sync)
+            self._let_go(sync)
             return
         sync.attempts += 1
         if not isinstance(verdict, InDoubt):
@@ -213,16 +225,25 @@ class Processor:
         self._lanes.finish(sync)
         self._on_left()
 
+    def _let_go(self, sync: Sync) -> None:
+        """Forget a sync that is somebody else's, or has become another than we know."""
+        _line(sync).info("let_go")
+        self._leave(sync)
+        self._on_let_go()
+
     async def _wait_for_turn(self, sync: Sync) -> None:
-        pending = await persistently(
-            lambda: work.still_pending(self._pool, [(sync.id, sync.tenant_id)]),
+        marked = await persistently(
+            lambda: work.is_marked(self._pool, sync.id, sync.tenant_id),
             what="asking after a refused mark",
         )
-        if sync.id in pending:
+        if marked is None:
+            self._leave(sync)
+        elif marked or not self._leases.holds(sync.lease):
+            # Marked by somebody else, and so perhaps in doubt: to be loaded as such.
+            self._let_go(sync)
+        else:
             _line(sync).info("waits_for_its_turn")
             self._lanes.park(sync, self._clock.elapsed() + _TURN_SECONDS)
-        else:
-            self._leave(sync)
 
     # -- what an attempt may ask for ----------------------------------------------------------
 
@@ -230,6 +251,8 @@ class Processor:
         return self._lanes.lane_of(sync) == stop_sale_lane(hotel.id)
 
     async def _mark(self, sync: Sync, hotel_id: int) -> float:
+        if not await self._leases.sendable(sync.lease):
+            raise NotOurs
         # Counted from before the mark was asked for, so never later than Postgres' own time of it.
         write_before = self._clock.elapsed() + self._policy.mark_lifetime
         mark = Mark(
@@ -239,6 +262,7 @@ class Processor:
             hotel_id=hotel_id,
             token=f"{self._owner}/{next(self._tokens)}",
             doubt_since=sync.in_doubt_since,
+            holding=sync.lease.holding,
         )
         if not await self._marks.submit(mark):
             raise NotOurTurn
@@ -255,15 +279,20 @@ class Processor:
         return [mark.sync_id in marked for mark in marks]
 
     async def _record_step_one(self, sync: Sync, rec_id: int, hotel_id: int) -> None:
-        if not await self._steps.submit((sync, rec_id, hotel_id)):
-            _line(sync).error("settled_elsewhere_between_steps", rec_id=rec_id)
-
-    async def _step_group(self, steps: Sequence[tuple[Sync, int, int]]) -> Sequence[bool]:
-        stored = await work.record_step_one(
-            self._pool,
-            [(sync.id, sync.tenant_id, rec_id, hotel_id) for sync, rec_id, hotel_id in steps],
+        step = StepOne(
+            sync_id=sync.id,
+            tenant_id=sync.tenant_id,
+            rec_id=rec_id,
+            hotel_id=hotel_id,
+            holding=sync.lease.holding,
         )
-        return [sync.id in stored for sync, _, _ in steps]
+        if not await self._steps.submit(step):
+            _line(sync).warning("taken_over_between_steps", rec_id=rec_id)
+            raise NotOurs
+
+    async def _step_group(self, steps: Sequence[StepOne]) -> Sequence[bool]:
+        stored = await work.record_step_one(self._pool, steps)
+        return [step.sync_id in stored for step in steps]
 
 
 def _line(sync: Sync) -> BoundLogger:

@@ -1,5 +1,7 @@
 """From the outbox to Kafka: in order per tenant, deleted only once acknowledged.
 
+Deleting needs no lease: what Kafka has acknowledged is published, whoever did it.
+
 One way for all messages, whether they were written a moment ago or left over by a crash: read a
 page, send it, wait for the acknowledgements, delete. A crash before the delete publishes again,
 with the same ids.
@@ -11,14 +13,14 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from consumer.leases import Leases
 from consumer.logs import get_logger
-from consumer.ownership import Ownership
+from consumer.ownership import Ownership, Place
 from consumer.persistence import persistently
 from consumer.retry import backoff
 from db import outbox
 from db.pool import Pool
 from db.records import OutboxRow
-from schemas.kinds import Kind
 
 _log = get_logger(__name__)
 
@@ -40,11 +42,13 @@ class Publisher:
         producer: AIOKafkaProducer,
         bulk_producer: AIOKafkaProducer,
         ownership: Ownership,
+        leases: Leases,
     ) -> None:
         self._pool = pool
         self._producer = producer
         self._bulk_producer = bulk_producer  # for dead letters as large as their events
         self._ownership = ownership
+        self._leases = leases
         self._after = 0  # messages up to here are acknowledged
         self._some = asyncio.Event()
         self._empty = asyncio.Event()
@@ -56,8 +60,8 @@ class Publisher:
         self._empty.clear()
         self._some.set()
 
-    def assigned(self) -> None:
-        """We own other partitions than before: publish what is left over in them."""
+    def look(self) -> None:
+        """We hold other partitions than before: publish what is left over in them."""
         self.written(1)
 
     async def drained(self) -> None:
@@ -111,14 +115,16 @@ class Publisher:
             self._after = ids[-1]
         return True
 
-    async def _owned(self) -> Sequence[tuple[Kind, int]]:
-        if self._after:
-            return self._ownership.partitions()
-        # From the beginning: also partitions that no longer exist and fall to us.
-        waiting = await persistently(
-            lambda: outbox.partitions(self._pool), what="reading the outbox"
-        )
-        return [each for each in waiting if self._ownership.owns(*each)]
+    async def _owned(self) -> Sequence[Place]:
+        if not self._after:
+            # From the beginning: also partitions that no longer exist and fall to us.
+            waiting = await persistently(
+                lambda: outbox.partitions(self._pool), what="reading the outbox"
+            )
+            for place in waiting:
+                if self._ownership.owns(*place):
+                    self._leases.want(place)
+        return self._leases.places()
 
     async def _send(self, rows: Sequence[OutboxRow]) -> None:
         acknowledged = [

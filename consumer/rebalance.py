@@ -1,7 +1,8 @@
 """What happens when the group gives us partitions or takes them away.
 
 On revocation: nothing new is started, requests in flight end (bounded), what came of them is
-settled and published, offsets are committed, and only then the rebalance goes on.
+settled and published, offsets are committed, the leases are given back, and only then the
+rebalance goes on.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from consumer.backlog import Backlog
 from consumer.dispatcher import Dispatcher
 from consumer.intake import Intake
 from consumer.lanes import Lanes
+from consumer.leases import Leases
 from consumer.logs import get_logger
 from consumer.ownership import Ownership
 from consumer.publisher import Publisher
@@ -31,19 +33,22 @@ class Drain:
         dispatcher: Dispatcher,
         backlog: Backlog,
         publisher: Publisher,
+        leases: Leases,
         timeout: float,
     ) -> None:
         self._lanes = lanes
         self._dispatcher = dispatcher
         self._backlog = backlog
         self._publisher = publisher
+        self._leases = leases
         self._timeout = timeout  #: seconds
 
     async def __call__(self) -> bool:
-        """Forget what has not begun, wait for what has, publish what came of it.
+        """Forget what has not begun, wait for what has, publish what came of it, give leases back.
 
         Returns:
-            False if the time was up before; what is left is in doubt for the next owner.
+            False if the time was up before. Then the leases are left to run out: what is still
+            under way may yet be settled here, and what is not is in doubt for the next owner.
         """
         streams = self._backlog.streams()
         self._backlog.revoked(streams)
@@ -51,7 +56,9 @@ class Drain:
             async with asyncio.timeout(self._timeout):
                 await self._dispatcher.returned(streams)
                 await self._publisher.drained()
+                await self._leases.release()
         except TimeoutError:
+            self._leases.abandon()
             _log.warning(
                 "drain_timed_out",
                 seconds=self._timeout,
@@ -71,18 +78,14 @@ class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         kinds: Mapping[str, Kind],
         ownership: Ownership,
         intake: Intake,
-        backlog: Backlog,
-        dispatcher: Dispatcher,
-        publisher: Publisher,
+        leases: Leases,
         drain: Callable[[], Awaitable[bool]],
     ) -> None:
         self._consumer = consumer
         self._kinds = kinds
         self._ownership = ownership
         self._intake = intake
-        self._backlog = backlog
-        self._dispatcher = dispatcher
-        self._publisher = publisher
+        self._leases = leases
         self._drain = drain
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
@@ -105,9 +108,7 @@ class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             for topic, kind in self._kinds.items()
         }
         self._ownership.assign(by_kind, counts)
-        self._backlog.assigned()
-        self._publisher.assigned()
-        self._dispatcher.kick()
+        self._leases.assigned()
         _log.info("partitions_assigned", partitions=_names(assigned))
 
 

@@ -11,6 +11,7 @@ from consumer.accounts import Accounts, TenantWatch
 from consumer.backlog import Backlog
 from consumer.dispatcher import Dispatcher
 from consumer.intake import Intake
+from consumer.leases import Leases
 from consumer.logs import get_logger
 from consumer.processor import Processor
 from consumer.publisher import Publisher
@@ -42,6 +43,7 @@ class Service:
         processor: Processor,
         settler: Settler,
         publisher: Publisher,
+        leases: Leases,
         accounts: Accounts,
         drain: Drain,
         tenant_watch: TenantWatch,
@@ -58,6 +60,7 @@ class Service:
         self._processor = processor
         self._settler = settler
         self._publisher = publisher
+        self._leases = leases
         self._accounts = accounts
         self._drain = drain
         self._tenant_watch = tenant_watch
@@ -84,6 +87,7 @@ class Service:
                 background = [
                     tasks.create_task(part, name=name)
                     for name, part in (
+                        ("hold leases", self._leases.run()),
                         ("feed", self._backlog.feed()),
                         ("sweep", self._backlog.sweep()),
                         ("settle", self._settler.run()),

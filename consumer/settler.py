@@ -62,7 +62,7 @@ class Settler:
         """Write a verdict; returns once it is committed.
 
         Returns:
-            False if the sync was no longer pending: somebody else has settled it.
+            False if the sync was no longer ours to settle: somebody else has done it, or will.
         """
         row = self._row(sync, verdict, started_at, finished_at)
         return await self._group.submit(row)
@@ -85,6 +85,7 @@ class Settler:
             tenant_id=sync.tenant_id,
             generation=sync.generation,
             token=sync.token,
+            holding=sync.lease.holding,
             attempt=sync.attempts + 1,
             state="pending",
             outcome="retry",

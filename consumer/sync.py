@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from consumer.ownership import NO_LEASE, Lease
 from db.records import Arrival, Origin, PendingSync, Registered, Stream
 from schemas.inbound import DATA_OF, ReservationCreated, StopSaleCreated
 from schemas.kinds import Kind
@@ -42,6 +43,7 @@ class Sync:
     hotel_id: int | None = None  #: of the create that was sent
     sent: ReservationCreated | StopSaleCreated | None = field(default=None, repr=False)
     #: what the create that is in doubt said, where it is not `data`
+    lease: Lease = field(default=NO_LEASE, repr=False)  #: under which it is worked on
 
     @property
     def stream(self) -> Stream:

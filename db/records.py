@@ -109,6 +109,15 @@ class PendingSync:
     registered_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The right to work on a partition: what each write of its holder carries."""
+
+    topic: str
+    partition: int
+    epoch: int  #: grows with each change of hands
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """The wish to send a create."""
@@ -119,6 +128,18 @@ class Mark:
     hotel_id: int
     token: str  #: the attempt's own, so that repeating a lost commit's mark is no refusal
     doubt_since: datetime | None  #: of a doubt that was settled: Sedna surely lacks the record
+    holding: Holding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOne:
+    """The record that step 1 of a stop sale made."""
+
+    sync_id: int
+    tenant_id: str
+    rec_id: int
+    hotel_id: int
+    holding: Holding
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -197,6 +218,7 @@ class Settlement:
     tenant_id: str
     generation: int
     token: str | None  #: of the latest mark that the settling process knows; fences out all others
+    holding: Holding  #: of the settling process
     attempt: int  #: from 1
     state: str  #: `pending`, `synced` or `failed`
     outcome: str  #: `synced`, `failed`, `retry` or `in_doubt`

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from db import headers, sql
+from db import headers, leases, sql
 from db.errors import translated
 from db.pool import Pool
 from db.records import Settlement
@@ -15,7 +15,7 @@ _SETTLE = sql.load("settlement")["settle"]
 class Settled:
     """What a group commit wrote."""
 
-    ids: frozenset[int]  #: the syncs that it settled; the others were no longer pending
+    ids: frozenset[int]  #: the syncs that it settled; the others were no longer ours to settle
     first_outbox_id: int | None  #: None: it answered nothing
 
 
@@ -54,6 +54,7 @@ async def settle(pool: Pool, settlements: Sequence[Settlement]) -> Settled:
             [content and content.payload for content in restored],
             [content and content.content_hash for content in restored],
             [settlement.token for settlement in settlements],
+            *leases.columns([settlement.holding for settlement in settlements]),
         )
     if row is None:
         return Settled(frozenset(), None)

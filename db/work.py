@@ -5,10 +5,10 @@ from datetime import datetime
 
 import asyncpg
 
-from db import sql
+from db import leases, sql
 from db.errors import translated
 from db.pool import Pool
-from db.records import Mark, Origin, PendingSync, Stream
+from db.records import Holding, Mark, Origin, PendingSync, StepOne, Stream
 from schemas.kinds import Kind
 
 _QUERIES = sql.load("work")
@@ -54,7 +54,7 @@ async def mark(
 
     Returns:
         The ids that were marked. One that is missing must not be sent: an earlier sync of its
-        lane is pending somewhere, or somebody else has settled or marked it.
+        lane is pending somewhere, somebody else has settled or marked it, or the lease is lost.
     """
     with translated():
         async with pool.acquire() as connection, connection.transaction():
@@ -73,56 +73,58 @@ async def mark(
                 [mark.hotel_id for mark in marks],
                 [mark.token for mark in marks],
                 [mark.doubt_since for mark in marks],
+                *leases.columns([mark.holding for mark in marks]),
             )
     return {row["id"] for row in rows}
 
 
-async def record_step_one(pool: Pool, made: Sequence[tuple[int, str, int, int]]) -> set[int]:
+async def record_step_one(pool: Pool, made: Sequence[StepOne]) -> set[int]:
     """Store the records that step 1 of stop sales made.
 
-    Args:
-        pool: the connections.
-        made: (sync id, tenant id, record id, hotel id).
-
     Returns:
-        The ids of the syncs that were still pending.
+        The ids of the syncs that were still pending and ours.
     """
     with translated():
         rows = await pool.fetch(
             _QUERIES["record_step_one"],
-            [sync_id for sync_id, _, _, _ in made],
-            [tenant_id for _, tenant_id, _, _ in made],
-            [rec_id for _, _, rec_id, _ in made],
-            [hotel_id for _, _, _, hotel_id in made],
+            [step.sync_id for step in made],
+            [step.tenant_id for step in made],
+            [step.rec_id for step in made],
+            [step.hotel_id for step in made],
+            *leases.columns([step.holding for step in made]),
         )
     return {row["id"] for row in rows}
 
 
-async def hold(pool: Pool, left_over: Sequence[tuple[int, str]]) -> dict[int, datetime]:
+async def hold(
+    pool: Pool, left_over: Sequence[tuple[int, str]], holding: Holding
+) -> dict[int, datetime]:
     """Note as in doubt what a former owner marked and did not settle.
 
     Args:
         pool: the connections.
         left_over: (sync id, tenant id).
+        holding: of who asks, for the partition of all of them.
 
     Returns:
-        Since when each is in doubt. One that is missing was settled meanwhile.
+        Since when each is in doubt. One that is missing was settled meanwhile, or is not ours.
     """
     with translated():
-        rows = await pool.fetch(_QUERIES["hold"], *_columns(left_over))
+        rows = await pool.fetch(
+            _QUERIES["hold"],
+            *_columns(left_over),
+            holding.topic,
+            holding.partition,
+            holding.epoch,
+        )
     return {row["id"]: row["in_doubt_since"] for row in rows}
 
 
-async def still_pending(pool: Pool, asked: Sequence[tuple[int, str]]) -> set[int]:
-    """Which of these syncs nobody has settled yet.
-
-    Args:
-        pool: the connections.
-        asked: (sync id, tenant id).
-    """
+async def is_marked(pool: Pool, sync_id: int, tenant_id: str) -> bool | None:
+    """Whether a sync that nobody has settled yet is marked; None: somebody has settled it."""
     with translated():
-        rows = await pool.fetch(_QUERIES["still_pending"], *_columns(asked))
-    return {row["id"] for row in rows}
+        marked: bool | None = await pool.fetchval(_QUERIES["is_marked"], sync_id, tenant_id)
+    return marked
 
 
 def _columns(pairs: Sequence[tuple[int, str]]) -> tuple[list[int], list[str]]:

@@ -50,7 +50,20 @@ WHERE syncs.id = resolved.id
 -- pending anywhere, or an earlier stop sale of the tenant whose lane is still unknown; and of a sync
 -- whose own lane is unknown, since nothing could be said of its order. A sync that is marked already is
 -- marked again only by the same attempt (its first commit's reply was lost), or if that very doubt was
--- settled by proof that Sedna lacks the record.
+-- settled by proof that Sedna lacks the record; and only by who holds the partition's lease.
+WITH wanted AS (
+    SELECT * FROM unnest(
+        $1::bigint[], $2::text[], $3::integer[], $4::bigint[], $5::text[], $6::timestamptz[],
+        $7::text[], $8::integer[], $9::bigint[]
+    ) AS given (
+        id, tenant_id, generation, hotel_id, token, doubt_since, lease_topic, lease_partition, lease_epoch
+    )
+), held AS MATERIALIZED (
+    -- Locked until the commit: who takes a lease over finds all that was written under it.
+    SELECT lease.topic, lease.partition, lease.epoch FROM partition_leases AS lease
+    WHERE (lease.topic, lease.partition) IN (SELECT lease_topic, lease_partition FROM wanted)
+    FOR SHARE OF lease
+)
 UPDATE syncs
 SET dispatched_at = now(),
     dispatch_token = wanted.token,
@@ -58,8 +71,8 @@ SET dispatched_at = now(),
     doubted_payload = NULL,
     sedna_hotel_id = wanted.hotel_id,
     updated_at = now()
-FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[], $5::text[], $6::timestamptz[])
-    AS wanted (id, tenant_id, generation, hotel_id, token, doubt_since)
+FROM wanted JOIN held ON held.topic = wanted.lease_topic
+    AND held.partition = wanted.lease_partition AND held.epoch = wanted.lease_epoch
 WHERE syncs.id = wanted.id
   AND syncs.tenant_id = wanted.tenant_id
   AND syncs.generation = wanted.generation
@@ -94,8 +107,18 @@ RETURNING syncs.id
 
 -- name: record_step_one
 -- The record that step 1 of a stop sale made, stored before step 2 names it.
+WITH made AS (
+    SELECT * FROM unnest(
+        $1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::integer[], $7::bigint[]
+    ) AS given (id, tenant_id, rec_id, hotel_id, lease_topic, lease_partition, lease_epoch)
+), held AS MATERIALIZED (
+    SELECT lease.topic, lease.partition, lease.epoch FROM partition_leases AS lease
+    WHERE (lease.topic, lease.partition) IN (SELECT lease_topic, lease_partition FROM made)
+    FOR SHARE OF lease
+)
 UPDATE syncs SET sedna_rec_id = made.rec_id, sedna_hotel_id = made.hotel_id, updated_at = now()
-FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS made (id, tenant_id, rec_id, hotel_id)
+FROM made JOIN held ON held.topic = made.lease_topic
+    AND held.partition = made.lease_partition AND held.epoch = made.lease_epoch
 WHERE syncs.id = made.id
   AND syncs.tenant_id = made.tenant_id
   AND syncs.state NOT IN ('synced', 'failed')
@@ -104,8 +127,13 @@ RETURNING syncs.id
 -- name: hold
 -- What a former owner left marked and unsettled was perhaps sent: in doubt since the mark. A stop sale
 -- whose record is known is not in doubt: step 2 can be repeated.
+WITH held AS MATERIALIZED (
+    SELECT lease.epoch FROM partition_leases AS lease
+    WHERE lease.topic = $3 AND lease.partition = $4 AND lease.epoch = $5
+    FOR SHARE OF lease
+)
 UPDATE syncs SET in_doubt_since = coalesce(in_doubt_since, dispatched_at), updated_at = now()
-FROM unnest($1::bigint[], $2::text[]) AS left_over (id, tenant_id)
+FROM unnest($1::bigint[], $2::text[]) AS left_over (id, tenant_id) CROSS JOIN held
 WHERE syncs.id = left_over.id
   AND syncs.tenant_id = left_over.tenant_id
   AND syncs.state NOT IN ('synced', 'failed')
@@ -113,9 +141,7 @@ WHERE syncs.id = left_over.id
   AND syncs.sedna_rec_id IS NULL
 RETURNING syncs.id, syncs.in_doubt_since
 
--- name: still_pending
--- Which of these syncs nobody has settled yet.
-SELECT syncs.id
-FROM unnest($1::bigint[], $2::text[]) AS asked (id, tenant_id)
-JOIN syncs ON syncs.id = asked.id AND syncs.tenant_id = asked.tenant_id
-WHERE syncs.state NOT IN ('synced', 'failed')
+-- name: is_marked
+-- Whether a sync that nobody has settled yet is marked.
+SELECT dispatched_at IS NOT NULL FROM syncs
+WHERE id = $1 AND tenant_id = $2 AND state NOT IN ('synced', 'failed')

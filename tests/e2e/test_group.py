@@ -139,3 +139,38 @@ async def test_a_second_sigterm_ends_the_process_at_once(world: WorldFactory) ->
 
         assert await service.ended() == 1
         assert service.lines("ended_at_once")
+
+
+async def test_the_work_of_a_killed_process_is_touched_only_after_its_lease_has_run_out(
+    world: WorldFactory,
+) -> None:
+    async with world([account("tenant-00")], partitions=1) as here:
+        here.fake.faults.add(HANG)
+        first = await here.start(REQUEST_TIMEOUT=3, LEASE=3.5, CONNECT_TIMEOUT=1)
+        await here.publish_reservations([("tenant-00", reservation("tenant-00", 1))])
+        await here.until_value(1, "SELECT count(*) FROM syncs WHERE dispatched_at IS NOT NULL")
+        await first.kill()
+        ends = await here.value("SELECT expires_at FROM partition_leases WHERE topic LIKE '%res%'")
+        epoch = await here.value("SELECT epoch FROM partition_leases WHERE topic LIKE '%res%'")
+
+        here.fake.faults.clear()
+        here.group_id += "-again"  # the old one waits for the killed member
+        await here.start(REQUEST_TIMEOUT=3, LEASE=3.5, CONNECT_TIMEOUT=1, DOUBT_WINDOW=1)
+        await here.until_settled(1)
+
+        assert await here.value("SELECT min(started_at) FROM sync_attempts") > ends
+        assert (
+            await here.value("SELECT epoch FROM partition_leases WHERE topic LIKE '%res%'")
+            == epoch + 1
+        )
+        assert here.fake.holdings("tenant-00").vouchers == {"V000001": 1}
+
+
+async def test_a_process_that_is_stopped_gives_its_leases_back(world: WorldFactory) -> None:
+    async with world([account("tenant-00")], partitions=2) as here:
+        service = await here.start()
+        await service.until_logged("leases_acquired")
+        held = "SELECT count(*) FROM partition_leases WHERE expires_at > now()"
+        await here.until_value(4, held)
+        assert await service.stop() == 0
+        assert await here.value(held) == 0

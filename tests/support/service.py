@@ -134,8 +134,9 @@ class World:
         """Start a service in the place of one that was killed.
 
         In a new group, which reads everything once more: the old one waits for the killed member
-        until its session has timed out, and a test need not.
+        until its session has timed out, and its leases until they have run out. A test need not.
         """
+        await self.query("UPDATE partition_leases SET expires_at = now()")
         self.group_id += "-again"
         return await self.start(**settings)
 

@@ -37,6 +37,7 @@ class Bench:
     now: datetime = NOW
     marked: list[int] = field(default_factory=list)
     first_steps: list[int] = field(default_factory=list)
+    may_send: bool = True
 
     async def run(self, sync: Sync, *, write_before: float = FAR) -> Outcome:
         async def mark(sync: Sync, _hotel_id: int) -> float:
@@ -49,6 +50,7 @@ class Bench:
 
         tools = Tools(
             mark=mark,
+            may_send=lambda _sync: self.may_send,
             record_step_one=record_step_one,
             in_lane=lambda _sync, _hotel: True,
             now=lambda: self.now,
@@ -104,6 +106,25 @@ def a_reservation() -> ReservationCreated:
 
 def a_stop_sale() -> StopSaleCreated:
     return StopSaleCreated.from_json(json.dumps(stop_sale_data(1)))
+
+
+@pytest.mark.parametrize("data", [a_reservation(), a_stop_sale()], ids=["reservation", "stop sale"])
+async def test_nothing_is_sent_that_the_lease_might_not_outlive(
+    bench: Bench, data: ReservationCreated | StopSaleCreated
+) -> None:
+    bench.may_send = False
+    outcome = await bench.run(sync(data))
+    assert isinstance(outcome, Passing)
+    assert "lease" in outcome.reason
+    assert bench.fake.calls("InsertReservation") == bench.fake.calls("UpdateStopSale") == 0
+
+
+async def test_a_stop_sale_is_not_completed_that_the_lease_might_not_outlive(bench: Bench) -> None:
+    half_done = sync(a_stop_sale())
+    half_done.rec_id = 7
+    bench.may_send = False
+    assert isinstance(await bench.run(half_done), Passing)
+    assert bench.fake.calls("UpdateStopSale") == 0
 
 
 @pytest.mark.parametrize("data", [a_reservation(), a_stop_sale()], ids=["reservation", "stop sale"])

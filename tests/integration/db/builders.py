@@ -9,11 +9,23 @@ from typing import Any
 from db import inbox, settlement
 from db.inbox import Identity
 from db.pool import Pool
-from db.records import Answer, Arrival, Mark, Message, Origin, Registered, Settlement
+from db.records import (
+    Answer,
+    Arrival,
+    Holding,
+    Mark,
+    Message,
+    Origin,
+    Registered,
+    Settlement,
+    StepOne,
+)
 from schemas.kinds import Kind
 
 TENANT = "agency-7"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+#: The lease that every test of this folder begins with.
+HOLDING = Holding("reservation.created", 0, 7)
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -63,8 +75,14 @@ def mark_of(place: Registered, **changes: Any) -> Mark:
         hotel_id=18,
         token=uuid.uuid4().hex,
         doubt_since=None,
+        holding=HOLDING,
     )
     return replace(mark, **changes)
+
+
+def step_one_of(place: Registered, rec_id: int, **changes: Any) -> StepOne:
+    step = StepOne(sync_id=place.id, tenant_id=TENANT, rec_id=rec_id, hotel_id=18, holding=HOLDING)
+    return replace(step, **changes)
 
 
 async def insert(pool: Pool, *arrivals: Arrival) -> dict[Identity, Registered]:
@@ -92,6 +110,7 @@ def settlement_of(
         tenant_id=tenant_id,
         generation=place.generation,
         token=None,
+        holding=HOLDING,
         attempt=1,
         state=state,
         outcome="retry" if state == "pending" else state,

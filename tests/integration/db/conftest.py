@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from db.pool import Pool, open_pool
+from tests.integration.db.builders import HOLDING
 from tests.support.postgres import database
 
-_EMPTY = (
-    "DELETE FROM outbox; DELETE FROM rejections; DELETE FROM syncs; DELETE FROM tenant_settings"
-)
+_EMPTY = """
+    DELETE FROM outbox; DELETE FROM rejections; DELETE FROM syncs; DELETE FROM tenant_settings;
+    DELETE FROM partition_leases;
+"""
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +33,12 @@ async def shared_pool(url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def pool(shared_pool: Pool) -> Pool:
-    """Connections to the shared database, which is empty."""
+    """Connections to the shared database, which is empty but for one lease."""
     await shared_pool.execute(_EMPTY)
+    await shared_pool.execute(
+        "INSERT INTO partition_leases VALUES ($1, $2, 'the test', $3, 'infinity')",
+        HOLDING.topic,
+        HOLDING.partition,
+        HOLDING.epoch,
+    )
     return shared_pool

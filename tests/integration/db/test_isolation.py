@@ -11,6 +11,7 @@ from db.pool import Pool
 from db.records import Registered, Stream
 from schemas.kinds import Kind
 from tests.integration.db.builders import (
+    HOLDING,
     NOW,
     TENANT,
     inserted,
@@ -18,6 +19,7 @@ from tests.integration.db.builders import (
     reservation,
     row,
     settlement_of,
+    step_one_of,
     stop_sale,
 )
 
@@ -27,9 +29,11 @@ Call = Callable[[Pool, Registered], Awaitable[object]]
 CALLS: dict[str, Call] = {
     "mark": lambda pool, place: work.mark(pool, [mark_of(place, tenant_id=OTHER)], []),
     "store lanes": lambda pool, place: work.mark(pool, [], [(place.id, OTHER, "hotel:1")]),
-    "record step one": lambda pool, place: work.record_step_one(pool, [(place.id, OTHER, 1, 1)]),
-    "hold": lambda pool, place: work.hold(pool, [(place.id, OTHER)]),
-    "ask who is pending": lambda pool, place: work.still_pending(pool, [(place.id, OTHER)]),
+    "record step one": lambda pool, place: work.record_step_one(
+        pool, [step_one_of(place, 1, tenant_id=OTHER)]
+    ),
+    "hold": lambda pool, place: work.hold(pool, [(place.id, OTHER)], HOLDING),
+    "ask for a mark": lambda pool, place: work.is_marked(pool, place.id, OTHER),
     "settle as synced": lambda pool, place: settlement.settle(
         pool, [settlement_of(place, tenant_id=OTHER)]
     ),

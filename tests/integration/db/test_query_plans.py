@@ -61,6 +61,7 @@ def arguments(size: int) -> dict[str, list[Any]]:
     payloads = ["{}"] * size
     arrival = [payloads, blobs, texts, times, texts, texts, numbers, numbers, texts]
     stream = ["reservation", 0, "tenant-1"]
+    lease = [texts, numbers, numbers]
     return {
         "inbox.insert": [tenants, kinds, numbers, keys, numbers, *arrival],
         "inbox.existing": [tenants, kinds, keys],
@@ -76,15 +77,15 @@ def arguments(size: int) -> dict[str, list[Any]]:
         "settlement.settle": [
             *(ids, tenants, numbers, numbers, texts, texts, times, times, numbers, numbers),
             *([True] * size, texts, texts, payloads, times, times, texts, blobs, blobs),
-            *(numbers, payloads, blobs, texts),
+            *(numbers, payloads, blobs, texts, *lease),
         ],
         "work.streams": [],
         "work.page": [*stream, 500, size],
         "work.store_lanes": [ids, tenants, texts],
-        "work.mark": [ids, tenants, numbers, numbers, texts, times],
-        "work.record_step_one": [ids, tenants, numbers, numbers],
-        "work.hold": [ids, tenants],
-        "work.still_pending": [ids, tenants],
+        "work.mark": [ids, tenants, numbers, numbers, texts, times, *lease],
+        "work.record_step_one": [ids, tenants, numbers, numbers, *lease],
+        "work.hold": [ids, tenants, "reservation.created", 0, 1],
+        "work.is_marked": [1, "tenant-1"],
     }
 
 

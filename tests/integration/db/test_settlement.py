@@ -13,6 +13,7 @@ from db.pool import Pool
 from db.records import Answer, Content, Registered
 from schemas.kinds import Kind
 from tests.integration.db.builders import (
+    HOLDING,
     NOW,
     TENANT,
     inserted,
@@ -22,6 +23,7 @@ from tests.integration.db.builders import (
     rows,
     settle,
     settlement_of,
+    step_one_of,
     stop_sale,
 )
 
@@ -143,7 +145,7 @@ async def test_the_history_grows_with_every_attempt_and_is_never_changed(pool: P
 
 async def test_a_record_that_is_known_is_not_forgotten_by_a_later_attempt(pool: Pool) -> None:
     (place,) = await inserted(pool, stop_sale())
-    await work.record_step_one(pool, [(place.id, TENANT, 823259, 18)])
+    await work.record_step_one(pool, [step_one_of(place, 823259)])
     await settlement.settle(pool, [settlement_of(place, state="failed")])
     stored = await row(pool, place.id)
     assert (stored["sedna_rec_id"], stored["sedna_hotel_id"]) == (823259, 18)
@@ -264,7 +266,7 @@ async def test_a_process_that_was_replaced_since_its_mark_settles_nothing(pool: 
     (place,) = await inserted(pool, reservation())
     old, new = mark_of(place), mark_of(place)
     await work.mark(pool, [old], [])
-    (since,) = (await work.hold(pool, [(place.id, TENANT)])).values()
+    (since,) = (await work.hold(pool, [(place.id, TENANT)], HOLDING)).values()
     await work.mark(pool, [replace(new, doubt_since=since)], [])
     for outcome in (
         settlement_of(place, token=old.token),

@@ -10,6 +10,7 @@ from db.pool import Pool
 from db.records import Mark, Origin, Registered, Stream
 from schemas.kinds import Kind
 from tests.integration.db.builders import (
+    HOLDING,
     NOW,
     TENANT,
     TRACEPARENT,
@@ -20,6 +21,7 @@ from tests.integration.db.builders import (
     row,
     settle,
     settlement_of,
+    step_one_of,
     stop_sale,
 )
 
@@ -105,12 +107,12 @@ async def test_a_loaded_sync_is_as_it_was_registered_and_as_far_as_it_has_come(p
     assert "adults" not in repr(loaded)
 
 
-async def test_who_is_still_pending_can_be_asked(pool: Pool) -> None:
+async def test_whether_a_pending_sync_is_marked_can_be_asked(pool: Pool) -> None:
     first, second, third = await inserted(pool, *(reservation(f"V{n}") for n in range(3)))
-    await settle(pool, [settlement_of(second), settlement_of(third, state="failed")])
-    asked = [first.id, second.id, third.id, 2**60]
-    pending = await work.still_pending(pool, [(sync_id, TENANT) for sync_id in asked])
-    assert pending == {first.id}
+    await mark(pool, second)
+    await settle(pool, [settlement_of(third)])
+    answers = [await work.is_marked(pool, place.id, TENANT) for place in (first, second, third)]
+    assert answers == [False, True, None]
 
 
 # -- the mark -----------------------------------------------------------------------------------
@@ -147,7 +149,7 @@ async def test_who_knows_an_earlier_generation_only_marks_nothing(pool: Pool) ->
 async def test_a_doubt_that_was_settled_by_proof_of_absence_can_be_marked_again(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
     await mark(pool, place)
-    held = await work.hold(pool, [(place.id, TENANT)])
+    held = await work.hold(pool, [(place.id, TENANT)], HOLDING)
     another = mark_of(place, doubt_since=NOW)
     assert await work.mark(pool, [another], []) == set()
     proven = mark_of(place, doubt_since=held[place.id])
@@ -270,7 +272,7 @@ async def test_what_was_marked_and_not_settled_is_in_doubt_since_the_mark(pool: 
     marked, untouched = await inserted(pool, reservation("V1"), reservation("V2"))
     await mark(pool, marked)
     marked_at = (await row(pool, marked.id))["dispatched_at"]
-    held = await work.hold(pool, [(marked.id, TENANT), (untouched.id, TENANT)])
+    held = await work.hold(pool, [(marked.id, TENANT), (untouched.id, TENANT)], HOLDING)
     assert held == {marked.id: marked_at}
     assert (await row(pool, marked.id))["in_doubt_since"] == marked_at
     assert (await row(pool, untouched.id))["in_doubt_since"] is None
@@ -281,13 +283,13 @@ async def test_holding_twice_keeps_the_first_doubt(pool: Pool) -> None:
     await mark(pool, place)
     doubt = settlement_of(place, state="pending", outcome="in_doubt", in_doubt_since=NOW)
     await settle(pool, [doubt])
-    await work.hold(pool, [(place.id, TENANT)])
+    await work.hold(pool, [(place.id, TENANT)], HOLDING)
     assert (await row(pool, place.id))["in_doubt_since"] == NOW
 
 
 async def test_what_was_never_marked_is_not_held(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
-    assert await work.hold(pool, [(place.id, TENANT)]) == {}
+    assert await work.hold(pool, [(place.id, TENANT)], HOLDING) == {}
     assert (await row(pool, place.id))["in_doubt_since"] is None
 
 
@@ -295,15 +297,15 @@ async def test_what_is_settled_is_never_held(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
     await mark(pool, place)
     await settle(pool, [settlement_of(place)])
-    await work.hold(pool, [(place.id, TENANT)])
+    await work.hold(pool, [(place.id, TENANT)], HOLDING)
     assert (await row(pool, place.id))["in_doubt_since"] is None
 
 
 async def test_a_stop_sale_whose_record_is_known_is_not_in_doubt(pool: Pool) -> None:
     (place,) = await inserted(pool, stop_sale(7))
     await mark(pool, place, lane="hotel:18")
-    assert await work.record_step_one(pool, [(place.id, TENANT, 823259, 18)]) == {place.id}
-    assert await work.hold(pool, [(place.id, TENANT)]) == {}
+    assert await work.record_step_one(pool, [step_one_of(place, 823259)]) == {place.id}
+    assert await work.hold(pool, [(place.id, TENANT)], HOLDING) == {}
     (loaded,) = await work.page(pool, STOP_SALES, after=0, limit=1)
     assert (loaded.in_doubt_since, loaded.sedna_rec_id) == (None, 823259)
 
@@ -311,5 +313,5 @@ async def test_a_stop_sale_whose_record_is_known_is_not_in_doubt(pool: Pool) -> 
 async def test_a_first_step_is_recorded_only_while_the_sync_is_pending(pool: Pool) -> None:
     (place,) = await inserted(pool, stop_sale(7))
     await settle(pool, [settlement_of(place, rec_id=1)])
-    assert await work.record_step_one(pool, [(place.id, TENANT, 2, 18)]) == set()
+    assert await work.record_step_one(pool, [step_one_of(place, 2)]) == set()
     assert (await row(pool, place.id))["sedna_rec_id"] == 1
