@@ -27,7 +27,11 @@ WITH settlement AS (
         dispatched_at = CASE WHEN settlement.in_doubt_since IS NULL THEN NULL ELSE syncs.dispatched_at END,
         dispatch_token = CASE WHEN settlement.in_doubt_since IS NULL THEN NULL ELSE syncs.dispatch_token END,
         in_doubt_since = settlement.in_doubt_since,
-        doubted_payload = CASE WHEN settlement.in_doubt_since IS NULL THEN NULL ELSE syncs.doubted_payload END,
+        -- Kept while it is pending: a stop sale that was found has to be completed as it was sent.
+        doubted_payload = CASE
+            WHEN settlement.state <> 'pending' AND settlement.in_doubt_since IS NULL THEN NULL
+            ELSE syncs.doubted_payload
+        END,
         email_id = CASE
             WHEN settlement.restored_payload IS NULL THEN syncs.email_id ELSE settlement.restored_email_id
         END,

@@ -262,6 +262,24 @@ async def test_what_was_sent_is_put_back_where_sedna_turns_out_to_have_it(pool: 
     assert (stored["content_hash"], stored["doubted_payload"]) == (b"sent", None)
 
 
+async def test_what_was_found_of_an_earlier_event_stays_known_until_it_is_completed(
+    pool: Pool,
+) -> None:
+    (place,) = await inserted(pool, stop_sale(7, lane="hotel:18"))
+    await work.mark(pool, [mark_of(place)], [])
+    await settle(pool, [settlement_of(place, state="failed", in_doubt_since=NOW)])
+    async with registration(pool) as transaction:
+        corrected = stop_sale(7, offset=1, payload='{"is_close": false}', content_hash=b"other")
+        await transaction.insert([corrected])
+        again = (await transaction.renew([(place.id, corrected)]))[corrected.identity]
+    assert await work.record_step_one(pool, [step_one_of(place, 5)]) == {place.id}
+    waits = settlement_of(again, state="pending", outcome="retry")
+    assert (await settle(pool, [waits])).ids == {place.id}
+    assert (await row(pool, place.id))["doubted_payload"] == '{"is_close": true}'
+    assert (await settle(pool, [settlement_of(again, rec_id=5)])).ids == {place.id}
+    assert (await row(pool, place.id))["doubted_payload"] is None
+
+
 async def test_a_process_that_was_replaced_since_its_mark_settles_nothing(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
     old, new = mark_of(place), mark_of(place)
