@@ -155,10 +155,6 @@ class HotelIndex:
         """The hotels that it was built from."""
         return self._hotels
 
-    def by_id(self, hotel_id: int) -> Hotel | None:
-        """Return the hotel with this id."""
-        return self._by_id.get(hotel_id)
-
     def find_id(self, hotel_id: int, name: str, *, how: How) -> HotelMatch:
         """Return the hotel with this id, or candidates for its name if the account has no such."""
         hotel = self._by_id.get(hotel_id)

@@ -109,7 +109,7 @@ def test_nothing_is_found_in_an_empty_account() -> None:
 def test_a_hotel_without_a_name_is_found_by_its_id_only() -> None:
     index = HotelIndex([Hotel(1, ""), Hotel(2, "  ")])
     assert index.find("") == NotFound(())
-    assert index.by_id(2) == Hotel(2, "  ")
+    assert index.find_id(2, "x", how=How.EVENT_ID) == Found(Hotel(2, "  "), How.EVENT_ID)
 
 
 def test_a_name_too_long_to_be_one_is_not_found() -> None:
