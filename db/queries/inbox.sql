@@ -84,7 +84,10 @@ FROM unnest(
     id, email_id, payload, content_hash, event_id, event_time, traceparent,
     origin_topic, origin_partition, origin_offset, lane, seq, tenant_id
 )
-WHERE syncs.id = arrival.id AND syncs.tenant_id = arrival.tenant_id AND syncs.state = 'failed'
+WHERE syncs.id = arrival.id
+  AND syncs.tenant_id = arrival.tenant_id
+  -- Not `= 'failed'`: by its id, and not by the index of what has failed.
+  AND syncs.state NOT IN ('pending', 'synced')
 RETURNING syncs.id, syncs.seq, syncs.tenant_id, syncs.kind, syncs.business_key, syncs.registered_at,
           syncs.generation, syncs.in_doubt_since, syncs.doubted_payload, syncs.dispatch_token,
           syncs.sedna_rec_id, syncs.sedna_hotel_id

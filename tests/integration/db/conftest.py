@@ -36,7 +36,7 @@ async def pool(shared_pool: Pool) -> Pool:
     """Connections to the shared database, which is empty but for one lease."""
     await shared_pool.execute(_EMPTY)
     await shared_pool.execute(
-        "INSERT INTO partition_leases VALUES ($1, $2, 'the test', $3, 'infinity')",
+        "INSERT INTO partition_leases VALUES ($1, $2, 'the test', $3, '2100-01-01')",
         HOLDING.topic,
         HOLDING.partition,
         HOLDING.epoch,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from db import sql
+from db import sql, status
 from db.pool import Connection, connect
 from tests.integration.db.builders import NOW
 from tests.support.postgres import database
@@ -16,7 +16,8 @@ GROWING = {"syncs", "sync_attempts", "outbox", "rejections"}
 
 FILL = """
 INSERT INTO syncs (tenant_id, kind, voucher_no, stop_sale_id, payload, content_hash, event_id,
-                   origin_topic, origin_partition, origin_offset, lane, state, dispatched_at)
+                   origin_topic, origin_partition, origin_offset, lane, state, dispatched_at,
+                   in_doubt_since, error_code)
 SELECT 'tenant-' || n % 50, CASE n % 5 WHEN 0 THEN 'stop_sale' ELSE 'reservation' END, 'V' || n, n,
        jsonb_build_object('remark', repeat(md5(n::text), 20)), decode(md5(n::text), 'hex'),
        'event-' || n, 'topic', n / 50 % 6, n,
@@ -24,7 +25,8 @@ SELECT 'tenant-' || n % 50, CASE n % 5 WHEN 0 THEN 'stop_sale' ELSE 'reservation
        -- What is pending came last, most of it; something old waits as well.
        CASE WHEN n > 18000 OR n % 100 = 0 THEN 'pending' WHEN n % 20 = 1 THEN 'failed'
             ELSE 'synced' END,
-       CASE WHEN n % 400 = 0 THEN now() END
+       CASE WHEN n % 400 = 0 THEN now() END, CASE WHEN n % 800 = 0 THEN now() END,
+       CASE WHEN n % 20 = 1 THEN 'code-' || n % 3 END
 FROM generate_series(1, 20000) AS n;
 INSERT INTO sync_attempts (sync_id, tenant_id, generation, attempt, outcome, started_at,
                            finished_at)
@@ -228,3 +230,77 @@ BOUNDS = {
     "work.streams": 40,
     "outbox.page": 8,  # a page of each partition
 }
+
+
+#: Indexes that serve people's questions; no work is to be planned with them.
+FOR_PEOPLE = {"syncs_in_doubt", "syncs_failed_by_code"}
+
+
+async def plan_of(connection: Connection, query: str, *given: Any) -> list[dict[str, Any]]:
+    """The nodes of a plan that was run, and undone again."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *given)
+    finally:
+        await transaction.rollback()
+    return [node for node, _ in nodes(json.loads(explained)[0]["Plan"])]
+
+
+@pytest.fixture(scope="module")
+async def failures(postgres_server: str, migrated_template: str) -> AsyncIterator[Connection]:
+    """Everything has failed just now, all of it of one tenant; Postgres has no statistics of it."""
+    async with database(postgres_server, template=migrated_template) as url:
+        connection = await connect(url)
+        await connection.execute("ALTER TABLE syncs SET (autovacuum_enabled = false)")
+        await connection.execute(FILL)
+        await connection.execute("DELETE FROM syncs WHERE state <> 'failed'")
+        await connection.execute("UPDATE syncs SET tenant_id = 'tenant-1'")
+        yield connection
+        await connection.close()
+
+
+@pytest.fixture(scope="module")
+def states(full: Connection, unanalysed: Connection, failures: Connection) -> dict[str, Connection]:
+    """Databases in different states."""
+    return {"full": full, "unanalysed": unanalysed, "failures": failures}
+
+
+@pytest.mark.parametrize("state", ["full", "unanalysed", "failures"])
+@pytest.mark.parametrize("name", arguments(1))
+async def test_no_work_is_planned_with_an_index_that_is_for_people(
+    states: dict[str, Connection], state: str, name: str
+) -> None:
+    plan = await plan_of(states[state], queries()[name], *arguments(20)[name])
+    assert not FOR_PEOPLE & {node.get("Index Name") for node in plan}
+
+
+#: What a person asks, its arguments, and the one index of `syncs` that answers it.
+QUESTIONS: dict[str, tuple[list[Any], str]] = {
+    "partitions": ([], "syncs_pending_by_owner"),
+    "pending": ([["reservation"] * 6, [*range(6)], ["tenant-1"] * 6], "syncs_pending_by_owner"),
+    "doubts": ([], "syncs_in_doubt"),
+    "doubts_of": (["tenant-0"], "syncs_in_doubt"),
+    "failures": ([], "syncs_failed_by_code"),
+    "failures_of": (["tenant-1"], "syncs_failed_by_code"),
+}
+
+
+def test_every_question_about_syncs_is_looked_at() -> None:
+    asked = {name for name, text in sql.load("status").items() if "syncs" in text}
+    assert asked == set(QUESTIONS)
+
+
+@pytest.mark.parametrize("state", ["full", "unanalysed", "failures"])
+@pytest.mark.parametrize("name", QUESTIONS)
+async def test_what_a_person_asks_reads_what_it_counts_and_nothing_else(
+    states: dict[str, Connection], state: str, name: str
+) -> None:
+    connection = states[state]
+    given, index = QUESTIONS[name]
+    async with connection.transaction():
+        await connection.execute(status.BY_INDEX)
+        plan = await plan_of(connection, sql.load("status")[name], *given)
+    scans = [node for node in plan if node.get("Relation Name") == "syncs"]
+    assert {node.get("Index Name") for node in scans} == {index}
+    assert [node.get("Rows Removed by Filter", 0) for node in scans] == [0] * len(scans)

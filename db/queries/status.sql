@@ -1,0 +1,79 @@
+-- For people who ask how things stand. Each reads what it counts and nothing else: the backlog, the
+-- doubts, the failures, by the partial index of each; never what is synced.
+
+-- name: now
+SELECT now()
+
+-- name: tenants
+SELECT tenant_id, is_active FROM tenant_settings
+
+-- name: tenant
+SELECT tenant_id, is_active FROM tenant_settings WHERE tenant_id = $1
+
+-- name: partitions
+-- Every (kind, partition) that has pending work, hopping as work.streams does.
+WITH RECURSIVE busy AS (
+    (
+        SELECT kind, origin_partition FROM syncs
+        WHERE state = 'pending'
+        ORDER BY kind, origin_partition LIMIT 1
+    )
+    UNION ALL
+    SELECT hop.kind, hop.origin_partition
+    FROM busy, LATERAL (
+        SELECT syncs.kind, syncs.origin_partition FROM syncs
+        WHERE syncs.state = 'pending'
+          AND (syncs.kind, syncs.origin_partition) > (busy.kind, busy.origin_partition)
+        ORDER BY syncs.kind, syncs.origin_partition LIMIT 1
+    ) AS hop
+)
+SELECT kind, origin_partition FROM busy
+
+-- name: pending
+-- Of the given streams, how many wait by tenant and kind, and since when the first of them does. Streams
+-- without any are left out. Bounds instead of equalities: see work.page.
+SELECT stream.tenant_id, stream.kind, sum(waiting.count)::bigint AS count, min(first.registered_at) AS oldest
+FROM unnest($1::text[], $2::integer[], $3::text[]) AS stream (kind, origin_partition, tenant_id),
+LATERAL (
+    SELECT registered_at FROM syncs
+    WHERE state = 'pending'
+      AND (kind, origin_partition, tenant_id) >= (stream.kind, stream.origin_partition, stream.tenant_id)
+      AND (kind, origin_partition, tenant_id) <= (stream.kind, stream.origin_partition, stream.tenant_id)
+    ORDER BY kind, origin_partition, tenant_id, seq
+    LIMIT 1
+) AS first,
+LATERAL (
+    SELECT count(*) FROM syncs
+    WHERE state = 'pending'
+      AND (kind, origin_partition, tenant_id) >= (stream.kind, stream.origin_partition, stream.tenant_id)
+      AND (kind, origin_partition, tenant_id) <= (stream.kind, stream.origin_partition, stream.tenant_id)
+) AS waiting
+GROUP BY stream.tenant_id, stream.kind
+
+-- name: doubts
+SELECT tenant_id, count(*) AS count, min(in_doubt_since) AS oldest FROM syncs
+WHERE in_doubt_since IS NOT NULL AND state NOT IN ('synced', 'failed')
+GROUP BY tenant_id
+
+-- name: doubts_of
+SELECT tenant_id, count(*) AS count, min(in_doubt_since) AS oldest FROM syncs
+WHERE in_doubt_since IS NOT NULL AND state NOT IN ('synced', 'failed') AND tenant_id = $1
+GROUP BY tenant_id
+
+-- name: failures
+SELECT tenant_id, error_code, count(*) AS count FROM syncs
+WHERE state = 'failed'
+GROUP BY tenant_id, error_code
+
+-- name: failures_of
+SELECT tenant_id, error_code, count(*) AS count FROM syncs
+WHERE state = 'failed' AND tenant_id = $1
+GROUP BY tenant_id, error_code
+
+-- name: outbox
+-- How many answers wait for Kafka, and since when the first of them does.
+SELECT (SELECT count(*) FROM outbox) AS count,
+       (SELECT created_at FROM outbox ORDER BY id LIMIT 1) AS oldest
+
+-- name: leases
+SELECT topic, partition, owner, epoch, expires_at FROM partition_leases ORDER BY topic, partition
