@@ -13,10 +13,23 @@ from consumer.credentials import Keyring
 from consumer.settings import Settings
 from db import migrate
 from db.pool import Pool, open_pool
+from schemas.kinds import is_tenant_id
 
 T = TypeVar("T")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and only that.")
+
+
+class TenantId(click.ParamType[str]):
+    """A tenant id; whether there is such a tenant is not asked."""
+
+    name = "tenant"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the id, or say what one is made of."""
+        if not is_tenant_id(value):
+            self.fail("a tenant id is 1 to 64 letters, digits, _ or -", param, ctx)
+        return value
 
 
 def load_settings(*needs: str) -> Settings:
@@ -58,6 +71,7 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def print_json(value: object) -> None:
+def print_json(value: object, *, on_one_line: bool = False) -> None:
     """Print a value as JSON on standard output."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    indent = None if on_one_line else 2
+    click.echo(json.dumps(value, indent=indent, ensure_ascii=False, default=str))

@@ -13,6 +13,7 @@ from consumer.cli.doctor import doctor
 from consumer.cli.migrate import migrate
 from consumer.cli.run import run
 from consumer.cli.schema import schema
+from consumer.cli.status import status
 from consumer.cli.tenant import tenant
 from consumer.credentials import CannotDecrypt
 from consumer.settings import SettingsError
@@ -28,7 +29,7 @@ def cli() -> None:
     """
 
 
-for command in (run, migrate, doctor, tenant, schema, demo):
+for command in (run, migrate, doctor, status, tenant, schema, demo):
     cli.add_command(command)
 
 

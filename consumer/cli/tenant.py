@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from consumer.cli.common import (
+    TenantId,
     as_json,
     database,
     keyring,
@@ -23,18 +24,8 @@ from consumer.credentials import Keyring
 from db import tenants
 from db.pool import Pool
 from db.records import TenantSettings
-from schemas.kinds import is_tenant_id
 
 _NEEDS = ("DATABASE_URL", "ENCRYPTION_KEYS")
-
-
-class _TenantId(click.ParamType[str]):
-    name = "tenant"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not is_tenant_id(value):
-            self.fail("a tenant id is 1 to 64 letters, digits, _ or -", param, ctx)
-        return value
 
 
 class _SednaUrl(click.ParamType[str]):
@@ -58,7 +49,7 @@ class _SednaUrl(click.ParamType[str]):
         return value.rstrip("/")
 
 
-_tenant = click.argument("tenant_id", metavar="TENANT", type=_TenantId())
+_tenant = click.argument("tenant_id", metavar="TENANT", type=TenantId())
 
 
 @click.group()
