@@ -1,8 +1,10 @@
 """What `status` shows: who needs attention first, and all of it as JSON."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +14,7 @@ from db.records import OpenBreaker
 from db.status import Lease, Status, TenantStatus, Unpublished
 from schemas.kinds import Kind
 
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -236,6 +239,26 @@ def test_json_says_all_of_it() -> None:
             {**held, "partition": 4, "expires_at": "2026-11-22T12:00:00+00:00", "expired": True},
         ],
     }
+
+
+def shape(value: Any) -> Any:
+    """The fields of a document, and what kind of value each has."""
+    match value:
+        case dict():
+            return {name: shape(each) for name, each in value.items()}
+        case list():
+            return [shape(value[0])]
+        case _:
+            return type(value)
+
+
+def test_the_documented_example_is_of_the_shape_that_is_printed() -> None:
+    (example,) = re.findall(
+        r"^```json\n(.*?)^```$", OPERATIONS.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    waiting = Unpublished(count=3, oldest=ago(seconds=1.5))
+    printed = as_json(status(IN_TROUBLE, unpublished=waiting, leases=(lease(0),)))
+    assert shape(json.loads(example)) == shape(printed)
 
 
 def test_json_of_one_tenant_has_the_same_fields_and_nothing_of_the_service() -> None:
