@@ -6,13 +6,16 @@ settings or mappings change. Nothing of one tenant is ever reachable from anothe
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 import httpx2
 
+from consumer.credentials import CannotDecrypt
+from consumer.gate import AccountGate
+from consumer.gates import Gates
 from consumer.logs import get_logger
 from consumer.persistence import persistently
 from consumer.retry import backoff
@@ -42,6 +45,7 @@ class Account:
 
     settings: TenantSettings
     mappings: Mapping[str, int]  #: hotel ids by `matching.mapping_key`
+    gate: AccountGate
     client: SednaClient
     catalogue: Catalogue
     transport: httpx2.AsyncBaseTransport = field(repr=False)
@@ -70,8 +74,9 @@ class Account:
         await self.transport.aclose()
 
 
-#: Makes an account of a tenant's settings and its mappings; see `bootstrap.AccountBuilder`.
-BuildAccount = Callable[[TenantSettings, Mapping[str, int]], Account]
+#: Makes an account of a tenant's settings, its mappings and its gate; see
+#: `bootstrap.AccountBuilder`.
+BuildAccount = Callable[[TenantSettings, Mapping[str, int], AccountGate], Account]
 
 
 class Accounts:
@@ -82,16 +87,18 @@ class Accounts:
         *,
         pool: Pool,
         build: BuildAccount,
+        gates: Gates,
         on_loaded: Callable[[str, int | None], None],
     ) -> None:
         self._pool = pool
         self._build = build
+        self._gates = gates
         self._on_loaded = on_loaded  # told the tenant and its own cap in flight
         self._accounts: dict[str, Account] = {}
         self._refused: dict[str, TenantNotConfigured] = {}
         self._loading: dict[str, SingleFlight[Account]] = {}
         self._changes = 0  # counts what was forgotten, so that a load can tell that it is stale
-        self._closing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def cached(self, tenant_id: str) -> Account | None:
         """A tenant's account if it is in memory."""
@@ -126,9 +133,13 @@ class Accounts:
             mappings = await persistently(
                 lambda: tenants.mappings(self._pool, tenant_id), what="reading hotel mappings"
             )
+            gate = None
+            if settings is not None and settings.is_active:
+                gate = await self._gates.of(settings)
             if self._changes == changes:
                 break
-        if settings is None or not settings.is_active:
+        if settings is None or gate is None:
+            self._gates.drop(tenant_id)
             refused = TenantNotConfigured(
                 f"tenant {tenant_id} has no Sedna account here: add it with "
                 f"`sedna-sync tenant set {tenant_id}`"
@@ -140,7 +151,7 @@ class Accounts:
                 self._refused.clear()
             self._refused[tenant_id] = refused
             raise refused
-        account = self._build(settings, {each.name_key: each.hotel_id for each in mappings})
+        account = self._build(settings, {each.name_key: each.hotel_id for each in mappings}, gate)
         self._accounts[tenant_id] = account
         self._on_loaded(tenant_id, settings.max_in_flight)
         return account
@@ -151,19 +162,31 @@ class Accounts:
         self._refused.pop(tenant_id, None)
         account = self._accounts.pop(tenant_id, None)
         if account is not None:
-            closing = asyncio.create_task(account.close_when_unused())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._begin(account.close_when_unused())
+        if self._gates.is_shut(tenant_id):
+            # Nothing of it is taken from its lanes, so nobody else would look.
+            self._begin(self._look_again(tenant_id))
 
     def forget_all(self) -> None:
         """Changes may have been missed: read everybody's settings anew."""
-        for tenant_id in [*self._accounts, *self._refused]:
+        for tenant_id in {*self._accounts, *self._refused, *self._gates.shut()}:
             self.forget(tenant_id)
+
+    async def _look_again(self, tenant_id: str) -> None:
+        # Who works for the tenant next is told what is wrong with its account.
+        with contextlib.suppress(TenantNotConfigured, CannotDecrypt, ValueError):
+            await self.get(tenant_id)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for closing in self._closing:
-            closing.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await self._gates.aclose()
         for account in self._accounts.values():
             with contextlib.suppress(httpx2.TransportError):
                 await account.transport.aclose()

@@ -4,14 +4,14 @@ A create is sent only after its mark is in Postgres. Here, and only here, errors
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import assert_never
 
 from consumer.accounts import Account
 from consumer.doubt import Absent, Adopt, Undecided, conclude
 from consumer.lookup import Seen, look_for_reservation, look_for_stop_sale
-from consumer.outcome import Blocked, Done, Outcome, Passing, Refused, Unknown
+from consumer.outcome import Done, Outcome, Passing, Paused, Refused, Unknown
 from consumer.resolving import Unresolvable, resolve_board, resolve_hotel, resolve_room
 from consumer.sedna import errors
 from consumer.sedna.matching import Hotel
@@ -72,6 +72,19 @@ class Attempt:
     write_before: float = 0.0  #: on the clock `elapsed`
     #: Whether Sedna has proven that it lacks what was in doubt.
     absent: bool = False
+    #: Whether the account's gate counts it among those that wait for their turn.
+    admitted: bool = False
+    #: How often the account's breaker had opened when the attempt began.
+    opening: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.opening = self.account.gate.opening
+
+    def turn_over(self) -> None:
+        """It has had its turn in the account's request rate, or ends without."""
+        if self.admitted:
+            self.admitted = False
+            self.account.gate.turn_taken()
 
     async def run(self) -> Outcome:
         """Make the attempt; who is in doubt begins with the question, never with a create.
@@ -280,6 +293,10 @@ class Attempt:
         )
 
     async def _mark(self, hotel: Hotel) -> None:
+        # Both before the mark: it must not grow stale in a queue, and what is marked is sent.
+        await self.account.gate.turn()
+        self.turn_over()
+        self.account.gate.check(self.opening)
         self.write_before = await self.tools.mark(self.sync, hotel.id)
         self.marked = True
 
@@ -315,8 +332,8 @@ class Attempt:
                 )
             case errors.Throttled(retry_after=retry_after):
                 return Passing(reason, retry_after)
-            case errors.LoginRefused(retry_after=retry_after):
+            case errors.LoginRefused() | errors.AccountPaused():
                 # Once marked it was an attempt, and the mark has to be cleared.
-                return Passing(reason, retry_after) if self.marked else Blocked(reason, retry_after)
+                return Passing(reason) if self.marked else Paused(reason)
             case _:
                 return Passing(reason)

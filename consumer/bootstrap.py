@@ -9,9 +9,12 @@ import httpx2
 
 from consumer.accounts import Account, Accounts, TenantWatch
 from consumer.backlog import Backlog
+from consumer.breaker import Breaker, BreakerPolicy
 from consumer.clock import Clock, SystemClock
 from consumer.credentials import Keyring
 from consumer.dispatcher import Dispatcher
+from consumer.gate import AccountGate
+from consumer.gates import Gates
 from consumer.intake import Intake
 from consumer.kafka import build_bulk_producer, build_consumer, build_producer
 from consumer.lanes import Lanes
@@ -92,9 +95,25 @@ async def build(settings: Settings) -> Service:
         topics=Topics(synced=settings.topic_synced, failed=settings.topic_failed),
         on_answered=publisher.written,
     )
+
+    def pause(tenant_id: str, until: float) -> None:
+        lanes.pause(tenant_id, until)
+        dispatcher.kick()
+
+    def resume(tenant_id: str) -> None:
+        lanes.resume(tenant_id)
+        dispatcher.kick()
+
     accounts = Accounts(
         pool=pool,
         build=AccountBuilder(settings=settings, clock=clock, environ=os.environ),
+        gates=Gates(
+            pool=pool,
+            clock=clock,
+            policy=_breaker_policy(settings),
+            on_shut=pause,
+            on_open=resume,
+        ),
         on_loaded=lanes.set_limit,
     )
     # Two that tell each other: what leaves the lanes makes room, and what comes in is to be run.
@@ -116,7 +135,12 @@ async def build(settings: Settings) -> Service:
         on_left=backlog.drained,
         on_let_go=backlog.look,
     )
-    dispatcher = Dispatcher(lanes=lanes, clock=clock, process=processor.process)
+    dispatcher = Dispatcher(
+        lanes=lanes,
+        clock=clock,
+        process=processor.process,
+        give_up_after=settings.give_up_after,
+    )
 
     def admit(sync: Sync) -> None:
         processor.admit(sync)
@@ -193,6 +217,14 @@ async def build(settings: Settings) -> Service:
     )
 
 
+def _breaker_policy(settings: Settings) -> BreakerPolicy:
+    return BreakerPolicy(
+        failures=settings.breaker_failures,
+        cool_down=settings.breaker_cool_down,
+        longest=settings.retry_cap,
+    )
+
+
 class AccountBuilder:
     """Makes tenants' accounts; all of them share one SSL context, and nothing else."""
 
@@ -210,8 +242,18 @@ class AccountBuilder:
         self._environ = environ
         self._ssl_context = build_ssl_context()
 
-    def __call__(self, tenant: TenantSettings, mappings: Mapping[str, int]) -> Account:
+    def __call__(
+        self,
+        tenant: TenantSettings,
+        mappings: Mapping[str, int],
+        gate: AccountGate | None = None,
+    ) -> Account:
         """Build one tenant's account; nothing is sent.
+
+        Args:
+            tenant: its settings.
+            mappings: hotel ids by `matching.mapping_key`.
+            gate: what its requests ask; None: one of its own, that nobody else hears of.
 
         Raises:
             CannotDecrypt: the stored password does not open.
@@ -235,6 +277,13 @@ class AccountBuilder:
                 f"the address of tenant {tenant.tenant_id} is no URL ({error}): set it with "
                 f"`sedna-sync tenant set {tenant.tenant_id} --url`"
             ) from None
+        if gate is None:
+            gate = AccountGate(
+                breaker=Breaker(_breaker_policy(settings)),
+                pacer=None,
+                clock=self._clock.elapsed,
+                on_change=lambda _gate, _change: None,
+            )
         exchange = Exchange(
             base_url=tenant.sedna_api_url,
             credentials=credentials,
@@ -242,13 +291,13 @@ class AccountBuilder:
             timeouts=Timeouts(connect=settings.connect_timeout, request=settings.request_timeout),
             clock=self._clock.elapsed,
             observe=lambda _: None,
+            gate=gate,
         )
         session = Session(
             exchange=exchange,
             credentials=credentials,
             operator_id=tenant.sedna_operator_id,
             clock=self._clock.elapsed,
-            login_cool_down=settings.breaker_cool_down,
         )
         client = SednaClient(
             session=session,
@@ -260,6 +309,7 @@ class AccountBuilder:
         return Account(
             settings=tenant,
             mappings=mappings,
+            gate=gate,
             client=client,
             catalogue=Catalogue(
                 client=client, clock=self._clock.elapsed, ttl=settings.catalogue_ttl

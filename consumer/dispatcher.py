@@ -5,6 +5,7 @@ It decides nothing about a sync: the lanes say which is next, the processor what
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime, timedelta
 
 from consumer.clock import Clock
 from consumer.lanes import Lanes
@@ -16,11 +17,17 @@ class Dispatcher:
     """The one place where work is started."""
 
     def __init__(
-        self, *, lanes: Lanes, clock: Clock, process: Callable[[Sync], Awaitable[None]]
+        self,
+        *,
+        lanes: Lanes,
+        clock: Clock,
+        process: Callable[[Sync], Awaitable[None]],
+        give_up_after: float,
     ) -> None:
         self._lanes = lanes
         self._clock = clock
         self._process = process
+        self._patience = timedelta(seconds=give_up_after)  # of what waits for a paused tenant
         self._wake = asyncio.Event()
         self._returned = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -55,11 +62,16 @@ class Dispatcher:
                 self._wake.clear()
                 if self._stopping:
                     break
-                self._lanes.wake(self._clock.elapsed())
+                elapsed, too_old = self._clock.elapsed(), self._clock.now() - self._patience
+                self._lanes.wake(elapsed)
                 while (sync := self._lanes.take()) is not None:
                     if not self._must_wait(sync):
                         tasks.create_task(self._run_one(sync))
-                self._set_timer()
+                # What is too old is given up also where nothing may be sent.
+                for sync in self._lanes.take_overdue(too_old):
+                    if not self._must_wait(sync):
+                        tasks.create_task(self._run_one(sync))
+                self._set_timer(elapsed, too_old)
 
     async def _run_one(self, sync: Sync) -> None:
         await self._process(sync)
@@ -75,11 +87,17 @@ class Dispatcher:
                 return True
         return False
 
-    def _set_timer(self) -> None:
+    def _set_timer(self, elapsed: float, too_old: datetime) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        waits = []
         due = self._lanes.next_due()
         if due is not None:
-            wait = max(0.0, due - self._clock.elapsed())
-            self._timer = asyncio.get_running_loop().call_later(wait, self._wake.set)
+            waits.append(max(0.0, due - elapsed))
+        oldest = self._lanes.oldest_paused()
+        # What is too old already waits for a slot, and not for a time.
+        if oldest is not None and oldest > too_old:
+            waits.append((oldest - too_old).total_seconds())
+        if waits:
+            self._timer = asyncio.get_running_loop().call_later(min(waits), self._wake.set)

@@ -43,10 +43,17 @@ class Passing:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Nothing was tried, since the tenant's whole account is in trouble. Counts as no attempt."""
+    """Nothing was tried, since the tenant's account cannot be used here. Counts as no attempt."""
 
     reason: str
     retry_after: float | None = None  #: seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Nothing was tried, since the tenant's breaker lets nothing through. Counts as no attempt."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +63,4 @@ class Unknown:
     reason: str
 
 
-Outcome = Done | Refused | Passing | Blocked | Unknown
+Outcome = Done | Refused | Passing | Blocked | Paused | Unknown

@@ -19,13 +19,24 @@ from consumer.credentials import CannotDecrypt
 from consumer.lanes import Lanes
 from consumer.leases import Leases
 from consumer.logs import get_logger
-from consumer.outcome import Blocked, Outcome, Refused, Unknown
+from consumer.outcome import Blocked, Outcome, Paused, Refused, Unknown
 from consumer.persistence import GroupCommit, persistently
 from consumer.resolving import hotel_if_cached
+from consumer.sedna.errors import AccountPaused
 from consumer.sedna.matching import Hotel
 from consumer.settler import Settler
 from consumer.sync import UNRESOLVED_LANE, Sync, reservation_lane, stop_sale_lane
-from consumer.verdict import Failed, InDoubt, Policy, Postponed, RetryAt, Synced, Verdict, decide
+from consumer.verdict import (
+    Failed,
+    InDoubt,
+    Policy,
+    Postponed,
+    RetryAt,
+    Synced,
+    Verdict,
+    Waits,
+    decide,
+)
 from db import work
 from db.pool import Pool
 from db.records import Mark, StepOne
@@ -41,6 +52,16 @@ _LINGER = 0.003
 _TURN_SECONDS = 1.0
 #: Seconds until an account that cannot be used is looked at again; a change of settings wakes it.
 _UNUSABLE_SECONDS = 30.0
+#: Seconds until a sync is looked at again whose tenant's breaker has closed just now, or changed.
+_PAUSED_SECONDS = 1.0
+
+
+class NotYet(Exception):
+    """The account's request rate lets no further attempt begin before `at`, on `elapsed`."""
+
+    def __init__(self, at: float) -> None:
+        super().__init__(f"at {at}")
+        self.at = at
 
 
 class Processor:
@@ -142,13 +163,17 @@ class Processor:
         except OtherLane as other:
             self._lanes.move(sync, self._stop_sale_lane(sync, other.hotel))
             return
+        except NotYet as early:
+            self._lanes.hold(sync.tenant_id, early.at)
+            self._lanes.put_back(sync)
+            return
         self._lanes.landed(sync)
         finished_at = self._clock.now()
         verdict = decide(
             outcome,
             attempt=sync.attempts + 1,
             age=finished_at - sync.registered_at,
-            doubt_since=sync.in_doubt_since,
+            doubt_since=sync.in_doubt_since if sync.doubted else None,
             now=finished_at,
             policy=self._policy,
             jitter=self._jitter(),
@@ -164,7 +189,14 @@ class Processor:
             return Refused(ErrorCode.TENANT_NOT_CONFIGURED, str(error))
         except (CannotDecrypt, ValueError) as error:
             return Blocked(str(error), _UNUSABLE_SECONDS)
-        attempt = Attempt(sync, account, self._tools)
+        try:
+            account.gate.check()
+        except AccountPaused as error:
+            return Paused(str(error))
+        at = account.gate.admit()
+        if at is not None:
+            raise NotYet(at)
+        attempt = Attempt(sync, account, self._tools, admitted=True)
         with account:
             try:
                 return await attempt.run()
@@ -174,6 +206,8 @@ class Processor:
                 # and must not end the service of all others; it is shown, and never re-sent.
                 _line(sync).exception("unexpected_error")
                 return attempt.after(error)
+            finally:
+                attempt.turn_over()
 
     async def _follow(
         self, sync: Sync, verdict: Verdict, started_at: datetime, finished_at: datetime
@@ -182,6 +216,9 @@ class Processor:
         if isinstance(verdict, Postponed):
             log.warning("postponed", until=verdict.at.isoformat(), reason=verdict.reason)
             self._park(sync, verdict.at)
+            return
+        if isinstance(verdict, Waits):
+            self._wait_for_tenant(sync)
             return
         settled = await self._settler.settle(
             sync, verdict, started_at=started_at, finished_at=finished_at
@@ -230,6 +267,13 @@ class Processor:
         _line(sync).info("let_go")
         self._leave(sync)
         self._on_let_go()
+
+    def _wait_for_tenant(self, sync: Sync) -> None:
+        account = self._accounts.cached(sync.tenant_id)
+        if account is not None and account.gate.breaker.is_open(self._clock.elapsed()):
+            self._lanes.put_back(sync)  # it comes with all others of its tenant
+        else:
+            self._lanes.park(sync, self._clock.elapsed() + _PAUSED_SECONDS)
 
     async def _wait_for_turn(self, sync: Sync) -> None:
         marked = await persistently(

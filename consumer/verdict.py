@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from consumer.outcome import Blocked, Done, Outcome, Passing, Refused, Unknown
+from consumer.outcome import Blocked, Done, Outcome, Passing, Paused, Refused, Unknown
 from consumer.retry import backoff
 from schemas.outcomes import ErrorCode
 
@@ -54,6 +54,13 @@ class Postponed:
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """Nothing was tried and no attempt counts; it waits until its tenant may be worked for."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class InDoubt:
     """A create was perhaps sent: ask Sedna at `look_at`, and never send it again unasked."""
 
@@ -62,7 +69,7 @@ class InDoubt:
     reason: str
 
 
-Verdict = Synced | Failed | RetryAt | Postponed | InDoubt
+Verdict = Synced | Failed | RetryAt | Postponed | Waits | InDoubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +91,7 @@ class Policy:
         return self.doubt_window / 2
 
 
-def decide(
+def decide(  # noqa: PLR0911  # a return for each kind of outcome is what it is about
     outcome: Outcome,
     *,
     attempt: int,
@@ -101,11 +108,12 @@ def decide(
         attempt: its number, from 1.
         age: since the event was registered.
         doubt_since: when the create was sent whose outcome is unknown; None: before this attempt
-            there was none.
+            there was none, or its record is known.
         now: when the attempt ended.
         policy: how long to wait and when to give up.
         jitter: a random number in [0, 1].
     """
+    too_old = age.total_seconds() >= policy.give_up_after
     match outcome:
         case Done(rec_id, hotel_id, adopted, conflict, message):
             return Synced(rec_id, hotel_id, adopted, conflict, message)
@@ -115,7 +123,7 @@ def decide(
             window = timedelta(seconds=policy.doubt_window)
             # However old the event is: Sedna is asked, and more than once, before anybody gives up.
             asked = doubt_since is not None and now >= doubt_since + window
-            if asked and age.total_seconds() >= policy.give_up_after:
+            if asked and too_old:
                 return Failed(
                     ErrorCode.IN_DOUBT_UNRESOLVED,
                     f"sent, and within {policy.give_up_after:g} s Sedna did not say what became of "
@@ -123,17 +131,45 @@ def decide(
                 )
             since = doubt_since or now
             return InDoubt(since, _next_look(since, attempt, now, policy, jitter), reason)
-        case Passing(reason, retry_after) | Blocked(reason, retry_after):
-            if age.total_seconds() >= policy.give_up_after:
-                return Failed(
-                    ErrorCode.GAVE_UP,
-                    f"not done within {policy.give_up_after:g} s; last error: {reason}",
-                )
-            wait = backoff(attempt, base=policy.retry_base, cap=policy.retry_cap, jitter=jitter)
-            at = now + timedelta(seconds=max(wait, retry_after or 0.0))
-            return RetryAt(at, reason) if isinstance(outcome, Passing) else Postponed(at, reason)
+        case Passing(reason, retry_after):
+            at = now + timedelta(seconds=_wait(retry_after, attempt, policy, jitter))
+            return _given_up(reason, policy) if too_old else RetryAt(at, reason)
+        case Blocked(reason) | Paused(reason) if too_old:
+            return _given_up_unasked(reason, doubt_since, now, policy)
+        case Blocked(reason, retry_after):
+            at = now + timedelta(seconds=_wait(retry_after, attempt, policy, jitter))
+            return Postponed(at, reason)
+        case Paused(reason):
+            return Waits(reason)
         case _:
             assert_never(outcome)
+
+
+def _wait(retry_after: float | None, attempt: int, policy: Policy, jitter: float) -> float:
+    wait = backoff(attempt, base=policy.retry_base, cap=policy.retry_cap, jitter=jitter)
+    return max(wait, retry_after or 0.0)
+
+
+def _given_up(reason: str, policy: Policy) -> Failed:
+    return Failed(
+        ErrorCode.GAVE_UP, f"not done within {policy.give_up_after:g} s; last error: {reason}"
+    )
+
+
+def _given_up_unasked(
+    reason: str, doubt_since: datetime | None, now: datetime, policy: Policy
+) -> Failed | Postponed:
+    """What is too old and cannot be tried, since its tenant's account cannot be used."""
+    if doubt_since is None:
+        return _given_up(reason, policy)
+    conclusive = doubt_since + timedelta(seconds=policy.doubt_window)
+    if now < conclusive:
+        return Postponed(conclusive, reason)
+    return Failed(
+        ErrorCode.IN_DOUBT_UNRESOLVED,
+        f"sent, and within {policy.give_up_after:g} s Sedna could not be asked what became of it; "
+        f"last error: {reason}",
+    )
 
 
 def _next_look(

@@ -92,6 +92,8 @@ class Cached(Generic[_T]):
     async def _refresh(self) -> _T:
         try:
             value = await self._fetch()
+        except (errors.LoginRefused, errors.AccountPaused):
+            raise  # says nothing of the list: it is asked for again as soon as anything may be
         except errors.SednaError as error:
             self._failed = (error, self._clock())
             raise

@@ -33,8 +33,8 @@ class SednaClient:
     its stop sales carry (`sedna_operator_code`, `sedna_authority_id`).
 
     Every method can raise, besides what it says: `NotSent`, `Throttled`, `LoginRefused`,
-    `SessionRefused`, and `Unavailable`, also from the login that it may need first; after each of
-    them Sedna holds nothing new.
+    `SessionRefused`, `AccountPaused` and `Unavailable`, also from the login that it may need first;
+    after each of them Sedna holds nothing new. Who creates has waited for `gate.turn` before.
     """
 
     def __init__(

@@ -41,9 +41,9 @@ class Throttled(SednaError):
 class LoginRefused(SednaError):
     """Sedna does not accept the tenant's user name and password: a person has to mend them."""
 
-    def __init__(self, message: str, *, retry_after: float) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after  #: seconds for which no login is tried
+
+class AccountPaused(SednaError):
+    """The account's gate lets nothing out for now: not one byte of the request left."""
 
 
 class SessionRefused(SednaError):

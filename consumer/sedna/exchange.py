@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx2
 
 from consumer.sedna import errors
+from consumer.sedna.gate import Gate, Interrupted
 from consumer.sedna.http1 import build_request
 from consumer.sedna.operations import Operation, Says, classify
 from consumer.sedna.replies import UnreadableReply, clean, excerpt
@@ -86,6 +87,7 @@ class Exchange:
         timeouts: Timeouts,
         clock: Callable[[], float],
         observe: Callable[[CallDetails], None],
+        gate: Gate,
     ) -> None:
         """Build it; nothing is sent.
 
@@ -97,6 +99,7 @@ class Exchange:
         self._transport = transport
         self._clock = clock
         self._observe = observe
+        self._gate = gate
         self._password = credentials.password
         self._cookies: deque[str] = deque(maxlen=_COOKIES_REMEMBERED)
         self._concealer = Concealer(credentials.password)
@@ -132,29 +135,40 @@ class Exchange:
         cookie: str = "",
         before_write: Callable[[], None] | None = None,
         traceparent: str | None = None,
+        in_turn: bool = False,
+        fresh_login: bool = False,
     ) -> _T:
         """Send one request and return what `read` makes of its 2xx.
 
         `before_write` is called right before the first byte goes out; what it raises comes out of
         here unchanged, and then nothing was sent. `read` may raise `UnreadableReply`, or a
-        `SednaError` of its own.
+        `SednaError` of its own. `in_turn` says that the caller has waited for the request rate
+        already, `fresh_login` that Sedna accepted the login just now.
 
         Raises:
             Unauthorised: 401.
+            SessionRefused: 401, with a fresh login.
+            AccountPaused: the gate does not let it out.
             NotSent, OutcomeUnknown, Unavailable, Throttled, RefusedBySedna: see there.
         """
+        if not in_turn:
+            await self._gate.turn()
+        leave = self._gate.enter(operation)
+        came_to: errors.SednaError | None = Interrupted()
         started = self._clock()
         result = "interrupted"
         try:
             request = self._request(operation, query, body, cookie, traceparent)
             if before_write is not None:
                 request.extensions["before_write"] = before_write
-            value = await self._read(operation, await self._send(operation, request), read)
-            result = "ok"
+            reply = await self._send(operation, request)
+            value = await self._read(operation, reply, read, fresh_login=fresh_login)
+            result, came_to = "ok", None
         except errors.SednaError as error:
-            result = _RESULTS.get(type(error), "failed")
+            result, came_to = _RESULTS.get(type(error), "failed"), error
             raise
         finally:
+            leave(came_to)
             seconds = self._clock() - started
             self._observe(CallDetails(operation.value.name, result, seconds))
         return value
@@ -191,7 +205,14 @@ class Exchange:
             raise self._failed(operation, f"no whole reply: {why}") from None
         return Reply(response.status_code, response.headers, content)
 
-    async def _read(self, operation: Operation, reply: Reply, read: Callable[[Reply], _T]) -> _T:
+    async def _read(
+        self,
+        operation: Operation,
+        reply: Reply,
+        read: Callable[[Reply], _T],
+        *,
+        fresh_login: bool,
+    ) -> _T:
         says = classify(operation, reply.status)
         if says is Says.READ_IT:
             try:
@@ -201,6 +222,10 @@ class Exchange:
                 raise self._failed(operation, why, answered=True) from None
         name, said = operation.value.name, f"HTTP {reply.status} {self._excerpt(reply)}".rstrip()
         match says:
+            case Says.SESSION if fresh_login:
+                raise errors.SessionRefused(
+                    f"{name}: {said}, right after a login that was accepted"
+                )
             case Says.SESSION:
                 raise Unauthorised(f"{name}: {said}")
             case Says.THROTTLED:

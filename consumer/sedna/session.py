@@ -1,7 +1,8 @@
 """One tenant's login at Sedna: made once for all who need it, renewed when Sedna lets it expire.
 
-It must never show a cookie or a password, never log in twice at the same moment, and never try
-credentials again at once that were refused: Sedna may lock the account.
+It must never show a cookie or a password, and never log in twice at the same moment. Whether a
+login may be tried at all, the account's gate says: credentials that were refused are not tried
+again at once, since Sedna may lock the account.
 """
 
 import re
@@ -42,7 +43,6 @@ class Session:
         credentials: Of the tenant.
         operator_id: From the tenant's settings; None takes the one that the login names (F).
         clock: Seconds that never go back.
-        login_cool_down: Seconds for which a refused login is not tried again.
     """
 
     def __init__(
@@ -52,17 +52,13 @@ class Session:
         credentials: Credentials,
         operator_id: int | None,
         clock: Callable[[], float],
-        login_cool_down: float,
     ) -> None:
         self._exchange = exchange
         self._query = credentials.query()
         self._operator_id = operator_id
         self._clock = clock
-        self._cool_down = login_cool_down
         self._login: Login | None = None
         self._logins = 0
-        self._refusal = ""
-        self._refused_until = clock()
         self._flight: SingleFlight[Login] = SingleFlight()
 
     def __repr__(self) -> str:
@@ -76,7 +72,8 @@ class Session:
         """Return the login that is in use, or make one.
 
         Raises:
-            LoginRefused: Now, or less than the cool-down ago.
+            LoginRefused: Sedna does not accept the credentials.
+            AccountPaused: No login may be tried now.
             NotSent, Unavailable, Throttled: The login itself failed.
         """
         return self._login or await self._flight.do(self._log_in)
@@ -113,7 +110,9 @@ class Session:
     ) -> _T:
         """Make a call with the cookie; after a 401 log in, and make it once more.
 
-        A 401 says that nothing was done, so this doubles nothing.
+        A 401 says that nothing was done, so this doubles nothing. A create's turn in the request
+        rate is the caller's to wait for, before its dispatch mark; that of any other call is waited
+        for here.
 
         Raises:
             SessionRefused: 401 again, after a fresh login.
@@ -121,7 +120,7 @@ class Session:
             SednaError: As `Exchange.call`.
         """
 
-        async def call(login: Login) -> _T:
+        async def call(login: Login, *, in_turn: bool = False, fresh_login: bool = False) -> _T:
             return await self._exchange.call(
                 operation,
                 read=read,
@@ -130,33 +129,24 @@ class Session:
                 cookie=login.cookie,
                 before_write=before_write,
                 traceparent=traceparent,
+                in_turn=in_turn,
+                fresh_login=fresh_login,
             )
 
         login = await self.current()
         with suppress(Unauthorised):
-            return await call(login)
-        login = await self.renew(login)
-        try:
-            return await call(login)
-        except Unauthorised as error:
-            raise errors.SessionRefused(f"{error}, right after a login that was accepted") from None
+            return await call(login, in_turn=operation.value.creates)
+        return await call(await self.renew(login), fresh_login=True)
 
     async def _log_in(self) -> Login:
-        wait = self._refused_until - self._clock()
-        if wait > 0:
-            raise errors.LoginRefused(
-                f"{self._refusal} (not tried again for {wait:.0f} s)", retry_after=wait
-            )
         try:
             login = await self._exchange.call(
                 Operation.LOGIN, read=self._read_login, query=self._query
             )
         except Unauthorised:
-            raise self._refused(
+            raise errors.LoginRefused(
                 "the login was refused with HTTP 401: check user name and password"
             ) from None
-        except errors.LoginRefused as error:
-            raise self._refused(str(error)) from None
         self._login = login
         return login
 
@@ -165,8 +155,7 @@ class Session:
         if isinstance(answer, Refused):
             raise errors.LoginRefused(
                 f"the login was refused: {answer.message or 'no reason given'} "
-                f"(ErrorType {answer.error_type}): check user name and password",
-                retry_after=self._cool_down,
+                f"(ErrorType {answer.error_type}): check user name and password"
             )
         operator_id = self._operator_id or answer.rec_id
         if operator_id is None:
@@ -183,11 +172,6 @@ class Session:
             since=self._clock(),
             cookie="; ".join(f"{name}={value}" for name, value in cookies.items()),
         )
-
-    def _refused(self, message: str) -> errors.LoginRefused:
-        self._refusal = message
-        self._refused_until = self._clock() + self._cool_down
-        return errors.LoginRefused(message, retry_after=self._cool_down)
 
 
 def constant(body: bytes) -> Callable[[Login], bytes]:

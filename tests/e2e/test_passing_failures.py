@@ -4,7 +4,13 @@ from consumer.demo.fake import Fault, FaultKind
 from tests.e2e.conftest import WorldFactory
 from tests.support.events import account, record_users, reservation, stop_sale
 
-SOON = {"RETRY_BASE": "0.2", "RETRY_CAP": "1"}
+#: And no breaker in between: here each sync is tried again for itself.
+SOON = {
+    "RETRY_BASE": "0.2",
+    "RETRY_CAP": "1",
+    "BREAKER_FAILURES": "1000000",
+    "BREAKER_COOL_DOWN": "0.2",
+}
 HISTORY = "SELECT outcome, error_message, attempt FROM sync_attempts WHERE sync_id = $1 ORDER BY id"
 
 

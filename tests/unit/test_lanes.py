@@ -1,7 +1,7 @@
 """Lanes: order within, independence between, caps, and turns."""
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import settings
@@ -13,8 +13,16 @@ from consumer.sync import Sync
 from db.records import Origin
 from schemas.kinds import Kind
 
+START = datetime(2026, 11, 22, tzinfo=UTC)
 
-def sync(number: int, tenant: str = "t", partition: int = 0) -> Sync:
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def sync(
+    number: int, tenant: str = "t", partition: int = 0, registered_at: datetime = START
+) -> Sync:
     return Sync(
         id=number,
         tenant_id=tenant,
@@ -29,7 +37,7 @@ def sync(number: int, tenant: str = "t", partition: int = 0) -> Sync:
         event_time=None,
         traceparent=None,
         origin=Origin(topic="reservation.created", partition=partition, offset=number),
-        registered_at=datetime(2026, 11, 22, tzinfo=UTC),
+        registered_at=registered_at,
         stored_lane=None,
     )
 
@@ -167,6 +175,136 @@ def test_landing_what_is_not_out_is_refused() -> None:
         lanes.landed(sync(1))
 
 
+def test_nothing_is_taken_of_a_paused_tenant_and_others_go_on() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "b"), (3, "other", "a"), total=1)
+    lanes.pause("t", until=10.0)
+    lanes.add(sync(4, "t"), "c")
+    first = lanes.take()
+    assert first is not None
+    assert first.id == 3
+    lanes.finish(first)
+    assert lanes.take() is None
+    assert lanes.next_due() == 10.0
+
+
+def test_after_a_pause_one_is_taken_at_a_time() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "b"))
+    lanes.pause("t", until=10.0)
+    lanes.wake(9.9)
+    assert taken(lanes) == []
+    lanes.wake(10.0)
+    probe = lanes.take()
+    assert probe is not None
+    assert lanes.take() is None
+    lanes.landed(probe)
+    assert taken(lanes) == [2]
+
+
+def test_a_probe_waits_for_what_was_in_flight_before_the_pause() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "b"))
+    before = lanes.take()
+    assert before is not None
+    lanes.pause("t", until=10.0)
+    lanes.wake(10.0)
+    assert lanes.take() is None
+    lanes.landed(before)
+    assert taken(lanes) == [2]
+
+
+def test_a_tenant_that_is_resumed_goes_on_at_once_with_all_it_may() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "b"))
+    lanes.pause("t", until=10.0)
+    lanes.resume("t")
+    assert taken(lanes) == [1, 2]
+
+
+def test_a_pause_can_become_longer_and_the_old_time_is_void() -> None:
+    lanes = lanes_of((1, "t", "a"))
+    lanes.pause("t", until=10.0)
+    lanes.pause("t", until=20.0)
+    lanes.wake(10.0)
+    assert taken(lanes) == []
+    lanes.wake(20.0)
+    assert taken(lanes) == [1]
+
+
+def test_what_is_put_back_is_the_head_of_its_lane_again() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "a"))
+    first = lanes.take()
+    assert first is not None
+    lanes.landed(first)
+    lanes.put_back(first)
+    assert lanes.in_flight == 0
+    assert taken(lanes) == [1]
+
+
+def test_of_a_tenant_that_is_held_nothing_is_taken_before_its_time() -> None:
+    lanes = lanes_of((1, "t", "a"), (2, "t", "b"), (3, "other", "a"))
+    lanes.hold("t", until=10.0)
+    assert taken(lanes) == [3]
+    lanes.wake(10.0)
+    assert taken(lanes) == [1, 2]
+
+
+def test_a_change_of_settings_ends_a_hold() -> None:
+    lanes = lanes_of((1, "t", "a"))
+    lanes.hold("t", until=10.0)
+    lanes.wake_tenant("t")
+    assert taken(lanes) == [1]
+
+
+def overdue(lanes: Lanes, before: datetime) -> list[int]:
+    return [each.id for each in lanes.take_overdue(before)]
+
+
+def test_what_is_too_old_is_taken_also_of_a_paused_tenant() -> None:
+    lanes = Lanes(max_in_flight=10, max_in_flight_per_tenant=10)
+    for number, lane in ((1, "a"), (2, "a"), (3, "b"), (4, "c")):
+        lanes.add(sync(number, registered_at=at(number)), lane)
+    lanes.pause("t", until=10.0)
+    lanes.add(sync(5, registered_at=at(0)), "d")
+    assert lanes.oldest_paused() == at(0)
+    assert overdue(lanes, at(-1)) == []
+    assert overdue(lanes, at(3)) == [1, 3, 5]
+    assert lanes.oldest_paused() == at(4)
+    assert overdue(lanes, at(3)) == []
+    assert lanes.in_flight == 3
+
+
+def test_nothing_is_too_old_where_it_may_be_tried() -> None:
+    lanes = Lanes(max_in_flight=10, max_in_flight_per_tenant=10)
+    lanes.add(sync(1, registered_at=at(0)), "a")
+    assert overdue(lanes, at(100)) == []
+    lanes.pause("t", until=10.0)
+    lanes.resume("t")
+    assert overdue(lanes, at(100)) == []
+    assert taken(lanes) == [1]
+
+
+def test_what_is_too_old_comes_in_the_order_of_its_lane_and_as_slots_allow() -> None:
+    lanes = Lanes(max_in_flight=2, max_in_flight_per_tenant=10)
+    for number, lane in ((1, "a"), (2, "a"), (3, "b"), (4, "c")):
+        lanes.add(sync(number, registered_at=at(0)), lane)
+    lanes.pause("t", until=10.0)
+    gone = []
+    while batch := lanes.take_overdue(at(0)):
+        assert len(batch) <= 2
+        for each in batch:
+            gone.append(each.id)
+            lanes.finish(each)
+    assert sorted(gone) == [1, 2, 3, 4]
+    assert gone.index(1) < gone.index(2)
+    assert lanes.oldest_paused() is None
+
+
+def test_an_older_one_that_comes_to_the_head_of_a_paused_lane_is_noticed() -> None:
+    lanes = Lanes(max_in_flight=10, max_in_flight_per_tenant=10)
+    lanes.add(sync(2, registered_at=at(50)), "a")
+    lanes.pause("t", until=10.0)
+    lanes.add(sync(1, registered_at=at(1)), "a")
+    assert overdue(lanes, at(1)) == [1]
+
+
 class LanesMachine(RuleBasedStateMachine):
     """Any run of moves keeps the laws; checked against plain bookkeeping."""
 
@@ -177,16 +315,36 @@ class LanesMachine(RuleBasedStateMachine):
         self.lanes = Lanes(max_in_flight=self.total, max_in_flight_per_tenant=self.each)
         self.number = 0
         self.now = 0.0
+        self.age: dict[int, datetime] = {}
         self.queues: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.lane_of: dict[int, tuple[str, str]] = {}
         self.out: dict[int, Sync] = {}
         self.landed: set[int] = set()
         self.parked: dict[tuple[str, str], float] = {}
+        self.paused: dict[str, float] = {}
+        self.probed: set[str] = set()
+        self.held: dict[str, float] = {}
+
+    def may_take(self, tenant: str) -> bool:
+        if tenant in self.paused or tenant in self.held:
+            return False
+        flying = [n for n in self.out if n not in self.landed]
+        own = sum(self.lane_of[n][0] == tenant for n in flying)
+        return own < (1 if tenant in self.probed else self.each) and len(flying) < self.total
+
+    def idle(self) -> list[tuple[str, str]]:
+        return [
+            key
+            for key, queue in self.queues.items()
+            if queue and queue[0] not in self.out and key not in self.parked
+        ]
 
     @rule(tenant=st.sampled_from("abc"), lane=st.sampled_from("xyz"), partition=st.integers(0, 1))
     def add(self, tenant: str, lane: str, partition: int) -> None:
         self.number += 1
-        self.lanes.add(sync(self.number, tenant, partition), lane)
+        registered_at = at(self.number % 7)
+        self.lanes.add(sync(self.number, tenant, partition, registered_at), lane)
+        self.age[self.number] = registered_at
         self.queues[tenant, lane].append(self.number)
         self.lane_of[self.number] = (tenant, lane)
 
@@ -195,17 +353,58 @@ class LanesMachine(RuleBasedStateMachine):
         each = self.lanes.take()
         if each is None:
             # Nothing is taken only where nothing could be.
-            flying = [n for n in self.out if n not in self.landed]
-            for key, queue in self.queues.items():
-                idle = queue and queue[0] not in self.out and key not in self.parked
-                room = sum(self.lane_of[n][0] == key[0] for n in flying) < self.each
-                assert not (idle and room and len(flying) < self.total)
+            assert not any(self.may_take(tenant) for tenant, _ in self.idle())
             return
+        assert self.may_take(self.lane_of[each.id][0])
+        self.goes_out(each)
+
+    def goes_out(self, each: Sync) -> None:
         key = self.lane_of[each.id]
         assert self.queues[key][0] == each.id
         assert key not in self.parked
         assert each.id not in self.out
         self.out[each.id] = each
+
+    @rule(seconds=st.integers(0, 7))
+    def take_overdue(self, seconds: int) -> None:
+        before = at(seconds)
+        due = {self.queues[key][0]: key[0] for key in self.idle() if key[0] in self.paused}
+        due = {number: tenant for number, tenant in due.items() if self.age[number] <= before}
+        for each in self.lanes.take_overdue(before):
+            assert due.pop(each.id) in self.paused
+            self.goes_out(each)
+        # What is left has no slot; and what is not due yet is known to be there.
+        flying = [n for n in self.out if n not in self.landed]
+        for tenant in due.values():
+            own = sum(self.lane_of[n][0] == tenant for n in flying)
+            assert own >= self.each or len(flying) >= self.total
+        waiting = [self.age[self.queues[key][0]] for key in self.idle() if key[0] in self.paused]
+        oldest = self.lanes.oldest_paused()
+        assert not waiting or (oldest is not None and oldest <= min(waiting))
+
+    @rule(tenant=st.sampled_from("abc"), wait=st.integers(0, 5))
+    def pause(self, tenant: str, wait: int) -> None:
+        self.lanes.pause(tenant, self.now + wait)
+        self.paused[tenant] = self.now + wait
+        self.probed.discard(tenant)
+
+    @rule(tenant=st.sampled_from("abc"))
+    def resume(self, tenant: str) -> None:
+        self.lanes.resume(tenant)
+        self.paused.pop(tenant, None)
+        self.probed.discard(tenant)
+
+    @rule(tenant=st.sampled_from("abc"), wait=st.integers(0, 5))
+    def hold(self, tenant: str, wait: int) -> None:
+        self.lanes.hold(tenant, self.now + wait)
+        self.held[tenant] = max(self.held.get(tenant, 0.0), self.now + wait)
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data())
+    def put_back(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.out)))
+        self.lanes.put_back(self.out.pop(number))
+        self.landed.discard(number)
 
     @precondition(lambda self: self.out)
     @rule(data=st.data())
@@ -236,11 +435,15 @@ class LanesMachine(RuleBasedStateMachine):
         self.now += seconds
         self.lanes.wake(self.now)
         self.parked = {k: due for k, due in self.parked.items() if due > self.now}
+        self.held = {tenant: due for tenant, due in self.held.items() if due > self.now}
+        self.probed |= {tenant for tenant, due in self.paused.items() if due <= self.now}
+        self.paused = {tenant: due for tenant, due in self.paused.items() if due > self.now}
 
     @rule(tenant=st.sampled_from("abc"))
     def wake_tenant(self, tenant: str) -> None:
         self.lanes.wake_tenant(tenant)
         self.parked = {k: due for k, due in self.parked.items() if k[0] != tenant}
+        self.held.pop(tenant, None)
 
     @rule(partition=st.integers(0, 1), tenant=st.sampled_from("abc"))
     def drop(self, partition: int, tenant: str) -> None:

@@ -1,12 +1,13 @@
 """Verdicts: what follows from an outcome can double nothing and forget nothing."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.outcome import Blocked, Done, Outcome, Passing, Refused, Unknown
+from consumer.outcome import Blocked, Done, Outcome, Passing, Paused, Refused, Unknown
 from consumer.verdict import (
     Failed,
     InDoubt,
@@ -15,6 +16,7 @@ from consumer.verdict import (
     RetryAt,
     Synced,
     Verdict,
+    Waits,
     decide,
 )
 from schemas.outcomes import ErrorCode
@@ -29,12 +31,13 @@ ids = st.integers(min_value=0, max_value=2**63 - 1)
 retry_afters = st.none() | st.floats(min_value=0, max_value=86_400)
 passing = st.builds(Passing, reasons, retry_afters)
 blocked = st.builds(Blocked, reasons, retry_afters)
+paused = st.builds(Paused, reasons)
 unknown = st.builds(Unknown, reasons)
 done = st.builds(Done, ids, ids, st.booleans(), st.booleans(), reasons)
 refused = st.builds(
     Refused, st.sampled_from(ErrorCode), reasons, st.just({"candidates": [{"hotel_id": 18}]})
 )
-outcomes = st.one_of(done, refused, passing, blocked, unknown)
+outcomes = st.one_of(done, refused, passing, blocked, paused, unknown)
 seconds = st.floats(min_value=0.001, max_value=31_536_000)
 policies = st.builds(
     Policy, retry_base=seconds, retry_cap=seconds, doubt_window=seconds, give_up_after=seconds
@@ -123,7 +126,7 @@ def test_only_what_is_passing_and_too_old_is_given_up(
     verdict = verdict_on(outcome, attempt=attempt, age=age, policy=policy, jitter=jitter)
     given_up = isinstance(verdict, Failed) and not isinstance(outcome, Refused)
     too_old = age.total_seconds() >= policy.give_up_after
-    assert given_up == (isinstance(outcome, Passing | Blocked) and too_old)
+    assert given_up == (isinstance(outcome, Passing | Blocked | Paused) and too_old)
 
 
 @given(outcome=passing | blocked, attempt=attempts, policy=policies, jitter=jitters)
@@ -168,10 +171,36 @@ def test_what_has_failed_in_passing_is_tried_again_and_counts_as_an_attempt() ->
     )
 
 
-def test_what_a_breaker_held_back_is_postponed_and_counts_as_no_attempt() -> None:
-    assert verdict_on(Blocked("breaker open", retry_after=30)) == Postponed(
-        NOW + timedelta(seconds=30), "breaker open"
+def test_an_account_that_cannot_be_used_is_looked_at_later_and_counts_as_no_attempt() -> None:
+    assert verdict_on(Blocked("no such key", retry_after=30)) == Postponed(
+        NOW + timedelta(seconds=30), "no such key"
     )
+
+
+@given(age=ages, attempt=attempts, doubt_since=doubts, policy=policies)
+def test_what_a_breaker_held_back_waits_with_its_tenant_until_it_is_too_old(
+    age: timedelta, attempt: int, doubt_since: datetime | None, policy: Policy
+) -> None:
+    verdict = verdict_on(
+        Paused("login refused"), age=age, attempt=attempt, doubt_since=doubt_since, policy=policy
+    )
+    too_old = age.total_seconds() >= policy.give_up_after
+    assert (verdict == Waits("login refused")) == (not too_old)
+
+
+@pytest.mark.parametrize("outcome", [Paused("login refused"), Blocked("no such key", 30)])
+def test_a_doubt_that_nobody_could_ask_about_ends_unresolved_after_its_window(
+    outcome: Outcome,
+) -> None:
+    window = timedelta(seconds=POLICY.doubt_window)
+    early = NOW - window + timedelta(seconds=1)
+    waits = verdict_on(outcome, age=DAY, doubt_since=early)
+    assert isinstance(waits, Postponed)
+    assert waits.at == early + window
+    verdict = verdict_on(outcome, age=DAY, doubt_since=NOW - window)
+    assert isinstance(verdict, Failed)
+    assert verdict.code is ErrorCode.IN_DOUBT_UNRESOLVED
+    assert "could not be asked" in verdict.message
 
 
 def test_a_shorter_wish_of_sednas_does_not_shorten_the_backoff() -> None:
@@ -180,10 +209,11 @@ def test_a_shorter_wish_of_sednas_does_not_shorten_the_backoff() -> None:
     )
 
 
-@pytest.mark.parametrize("outcome", [Passing("connection refused"), Blocked("connection refused")])
+@pytest.mark.parametrize("kind", [Passing, Blocked, Paused])
 def test_giving_up_says_how_long_it_was_tried_and_the_last_error(
-    outcome: Passing | Blocked,
+    kind: Callable[[str], Outcome],
 ) -> None:
+    outcome = kind("connection refused")
     verdict = verdict_on(outcome, age=DAY)
     assert isinstance(verdict, Failed)
     assert verdict.code is ErrorCode.GAVE_UP

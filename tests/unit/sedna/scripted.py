@@ -13,10 +13,12 @@ from typing_extensions import override
 
 from consumer.sedna.client import SednaClient
 from consumer.sedna.exchange import CallDetails, Exchange, Timeouts
+from consumer.sedna.gate import Gate
 from consumer.sedna.secrets import Credentials
 from consumer.sedna.sent import with_fact
 from consumer.sedna.session import Session
 from schemas.inbound import Guest, ReservationCreated, StopSaleCreated
+from tests.support.gate import NoGate
 
 PASSWORD = 'p@ss w"örd&1/+'
 COOKIE = "c00kie-of-the-session"
@@ -160,9 +162,16 @@ def account(**answers: Sequence[Answer]) -> Account:
 
 def account_of(operator_id: int | None, /, **answers: Sequence[Answer]) -> Account:
     """Build a client of a tenant whose settings name the operator."""
+    return account_behind(NoGate(), operator_id, ManualClock(), **answers)
+
+
+def account_behind(
+    gate: Gate, operator_id: int | None, clock: ManualClock, /, **answers: Sequence[Answer]
+) -> Account:
+    """Build a client whose requests ask a gate."""
     scripts: dict[str, Sequence[Answer]] = {"AgencyLogin": [accepted_login()], **answers}
     sedna = ScriptedSedna({call: list(script) for call, script in scripts.items()})
-    clock, observed = ManualClock(), list[CallDetails]()
+    observed = list[CallDetails]()
     credentials = Credentials("agency", PASSWORD)
     exchange = Exchange(
         base_url=f"http://sedna.example{BASE}/",
@@ -171,13 +180,13 @@ def account_of(operator_id: int | None, /, **answers: Sequence[Answer]) -> Accou
         timeouts=Timeouts(connect=5, request=30),
         clock=clock,
         observe=observed.append,
+        gate=gate,
     )
     session = Session(
         exchange=exchange,
         credentials=credentials,
         operator_id=operator_id,
         clock=clock,
-        login_cool_down=60,
     )
     client = SednaClient(
         session=session, credentials=credentials, operator_code="7STAR", authority_id=207

@@ -27,6 +27,7 @@ from consumer.sedna.errors import (
 from consumer.sedna.exchange import Exchange, Timeouts
 from consumer.sedna.operations import Operation, Says, classify
 from consumer.sedna.secrets import Concealer, Credentials
+from tests.support.gate import NoGate
 from tests.unit.sedna.scripted import (
     BASE,
     COOKIE,
@@ -95,6 +96,7 @@ def exchange(address: str, transport: ScriptedSedna | None = None) -> Exchange:
         timeouts=Timeouts(connect=5, request=30),
         clock=lambda: 0.0,
         observe=lambda _: None,
+        gate=NoGate(),
     )
 
 
@@ -534,5 +536,5 @@ def test_every_status_has_a_meaning_and_only_a_create_is_ever_in_doubt(
 
 def test_all_errors_are_of_one_family() -> None:
     named = [value for value in vars(errors).values() if isinstance(value, type)]
-    assert len(named) == 8
+    assert len(named) == 9
     assert all(issubclass(error, SednaError) for error in named)
