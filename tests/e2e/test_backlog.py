@@ -15,7 +15,7 @@ async def test_after_an_outage_everything_is_synced_in_order_and_others_were_syn
     world: WorldFactory,
 ) -> None:
     async with world([account("down"), account("well")]) as here:
-        here.settings |= {"RETRY_BASE": "1", "RETRY_CAP": "2"}
+        here.settings |= {"RETRY_BASE": "1", "RETRY_CAP": "2", "BREAKER_COOL_DOWN": "1"}
         await here.start()
         await here.publish_reservations(
             ("down", reservation("down", number, hotel_name="Nowhere Palace"))

@@ -15,6 +15,7 @@ SHORT = {
     "RETRY_BASE": "0.1",
     "RETRY_CAP": "0.5",
     "DOUBT_WINDOW": "2",
+    "BREAKER_COOL_DOWN": "0.3",
 }
 DONE: tuple[dict[str, Any], ...] = (
     {"kind": FaultKind.RESET, "when": When.AFTER_COMMIT},

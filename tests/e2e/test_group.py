@@ -83,7 +83,7 @@ async def test_after_a_rebalance_only_the_new_owner_goes_on_trying(world: WorldF
     async with world(
         [account(name, latency_seconds=0.3) for name in TENANTS], partitions=6
     ) as here:
-        here.settings |= {"RETRY_BASE": "0.1", "RETRY_CAP": "0.1"}
+        here.settings |= {"RETRY_BASE": "0.1", "RETRY_CAP": "0.1", "BREAKER_FAILURES": "1000000"}
         here.fake.faults.add(Fault(kind=FaultKind.STATUS, operation="GetHotels"))
         here.fake.faults.add(Fault(kind=FaultKind.STATUS, operation="GetHotelList"))
         first = await here.start()
