@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -11,10 +11,11 @@ import pytest
 from consumer.accounts import Account
 from consumer.attempt import Attempt, Tools
 from consumer.bootstrap import AccountBuilder
+from consumer.breaker import Reason
 from consumer.clock import SystemClock
 from consumer.credentials import Keyring
 from consumer.demo.fake import FakeSedna
-from consumer.outcome import Done, Outcome, Passing, Unknown
+from consumer.outcome import Done, Outcome, Passing, Paused, Unknown
 from consumer.settings import Settings
 from consumer.sync import Sync
 from db.records import Origin, TenantSettings
@@ -40,9 +41,19 @@ class Bench:
     may_send: bool = True
 
     async def run(self, sync: Sync, *, write_before: float = FAR) -> Outcome:
+        return await self.attempt(sync, write_before=write_before).run()
+
+    def attempt(
+        self,
+        sync: Sync,
+        *,
+        write_before: float = FAR,
+        on_mark: Callable[[], None] = lambda: None,
+    ) -> Attempt:
         async def mark(sync: Sync, _hotel_id: int) -> float:
             self.marked.append(sync.id)
             sync.in_doubt_since = None
+            on_mark()
             return write_before
 
         async def record_step_one(_sync: Sync, rec_id: int, _hotel_id: int) -> None:
@@ -57,7 +68,13 @@ class Bench:
             elapsed=SystemClock().elapsed,
             doubt_window=timedelta(seconds=120),
         )
-        return await Attempt(sync, self.account, tools).run()
+        return Attempt(sync, self.account, tools)
+
+    def open_breaker(self, *, seconds: float) -> None:
+        """As a request of somebody else's would."""
+        self.account.gate.breaker.restore(
+            Reason.FAILURES, failures=5, until=SystemClock().elapsed() + seconds
+        )
 
 
 @pytest.fixture
@@ -147,6 +164,42 @@ async def test_what_is_marked_in_time_is_sent_once(
     assert not outcome.adopted
     held = bench.fake.holdings("a")
     assert sum(held.vouchers.values()) + sum(held.stop_sales.values()) == 1
+
+
+@pytest.mark.parametrize("seconds", [100, -1], ids=["open", "half-open"])
+@pytest.mark.parametrize("data", [a_reservation(), a_stop_sale()], ids=["reservation", "stop sale"])
+async def test_an_attempt_that_the_breaker_overtakes_marks_and_sends_nothing(
+    bench: Bench, data: ReservationCreated | StopSaleCreated, seconds: float
+) -> None:
+    other = ReservationCreated.from_json(json.dumps(reservation_data(6)))
+    assert isinstance(await bench.run(sync(other)), Done)  # all lists are in memory
+    bench.marked.clear()
+    attempt = bench.attempt(sync(data))
+    bench.open_breaker(seconds=seconds)
+    assert isinstance(await attempt.run(), Paused)
+    assert not bench.marked
+    assert bench.fake.holdings("a").vouchers == {"V000006": 1}
+    assert bench.fake.holdings("a").stop_sales == {}
+
+
+@pytest.mark.parametrize("data", [a_reservation(), a_stop_sale()], ids=["reservation", "stop sale"])
+async def test_what_is_marked_when_the_breaker_opens_is_sent_to_its_end(
+    bench: Bench, data: ReservationCreated | StopSaleCreated
+) -> None:
+    attempt = bench.attempt(sync(data), on_mark=lambda: bench.open_breaker(seconds=100))
+    assert isinstance(await attempt.run(), Done)
+    held = bench.fake.holdings("a")
+    assert sum(held.vouchers.values()) + sum(held.stop_sales.values()) == 1
+    assert not held.incomplete_stop_sales
+
+
+async def test_a_doubt_that_nobody_may_ask_about_stays_as_it_is(bench: Bench) -> None:
+    doubted = sync(a_reservation(), doubt=NOW)
+    attempt = bench.attempt(doubted)
+    bench.open_breaker(seconds=100)
+    assert isinstance(await attempt.run(), Paused)
+    assert doubted.in_doubt_since == NOW
+    assert bench.fake.journal.counts.total() == 0
 
 
 async def test_who_is_in_doubt_asks_and_marks_nothing_before_absence_is_proven(
