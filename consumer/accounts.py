@@ -23,7 +23,7 @@ from consumer.sedna.catalogue import Catalogue
 from consumer.sedna.client import SednaClient
 from consumer.sedna.single_flight import SingleFlight
 from db import tenants
-from db.errors import DatabaseUnavailable
+from db.errors import DatabaseError, DatabaseUnavailable
 from db.pool import Pool
 from db.records import TenantSettings
 
@@ -174,7 +174,7 @@ class Accounts:
 
     async def _look_again(self, tenant_id: str) -> None:
         # Who works for the tenant next is told what is wrong with its account.
-        with contextlib.suppress(TenantNotConfigured, CannotDecrypt, ValueError):
+        with contextlib.suppress(TenantNotConfigured, CannotDecrypt, ValueError, DatabaseError):
             await self.get(tenant_id)
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
