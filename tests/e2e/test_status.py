@@ -16,7 +16,14 @@ from tests.e2e.conftest import WorldFactory
 from tests.support.events import account, reservation, stop_sale
 from tests.support.service import World
 
-SHORT = {"CONNECT_TIMEOUT": "2", "REQUEST_TIMEOUT": "2", "LEASE": "4", "RETRY_BASE": "0.1"}
+SHORT = {
+    "CONNECT_TIMEOUT": "2",
+    "REQUEST_TIMEOUT": "2",
+    "LEASE": "4",
+    "RETRY_BASE": "0.1",
+    # The only open breaker is the one that a test puts there.
+    "BREAKER_FAILURES": "1000000",
+}
 PATIENCE = 60.0
 
 
