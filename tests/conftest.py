@@ -7,11 +7,14 @@ CI=true it fails.
 import os
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import NoReturn
 
 import pytest
 
 from tests.support.kafka import kafka_server as shared_kafka
 from tests.support.kafka_clients import TopicsFactory, topics_factory
+from tests.support.outage import PrivateKafka, PrivatePostgres, private_kafka, private_postgres
 from tests.support.postgres import database, database_name, execute
 from tests.support.postgres import postgres_server as shared_postgres
 from tests.support.servers import SharedServer, Unavailable
@@ -49,7 +52,10 @@ def _address(config: pytest.Config, fixture: str) -> str:
     try:
         return server.address()
     except Unavailable as reasons:
-        missing = f"no {server.name}: {reasons}"
+        _without(f"no {server.name}: {reasons}")
+
+
+def _without(missing: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(missing, pytrace=False)
     pytest.skip(missing)
@@ -98,3 +104,25 @@ async def topics(kafka_server: str) -> AsyncIterator[TopicsFactory]:
 def group_id() -> str:
     """A consumer group that no other test uses."""
     return f"sedna-sync-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+async def outage_kafka() -> AsyncIterator[PrivateKafka]:
+    """A Kafka of the test's own, to be stopped and started."""
+    async with AsyncExitStack() as stack:
+        try:
+            server = await stack.enter_async_context(private_kafka())
+        except Unavailable as reason:
+            _without(f"no Kafka of the test's own: {reason}")
+        yield server
+
+
+@pytest.fixture
+async def outage_postgres() -> AsyncIterator[PrivatePostgres]:
+    """A Postgres of the test's own, to be stopped and started."""
+    async with AsyncExitStack() as stack:
+        try:
+            server = await stack.enter_async_context(private_postgres())
+        except Unavailable as reason:
+            _without(f"no Postgres of the test's own: {reason}")
+        yield server

@@ -78,8 +78,8 @@ def postgres(programs: Path) -> Iterator[str]:
     for tries_left in reversed(range(_PORT_TRIES)):
         folder = Path(tempfile.mkdtemp(prefix="sedna-sync-postgres-"))
         port, password = free_port(), secrets.token_urlsafe(16)
-        with Guarded(_server(programs, folder=folder, port=port, password=password)) as guarded:
-            if _is_ready(guarded, pid_file=folder / "data" / "postmaster.pid"):
+        with Guarded(server_spec(programs, folder=folder, port=port, password=password)) as guarded:
+            if is_ready(guarded, pid_file=folder / "data" / "postmaster.pid"):
                 yield f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
                 return
             output = guarded.close()
@@ -102,7 +102,8 @@ async def embedded_postgres() -> AsyncIterator[str]:
         await asyncio.to_thread(running.__exit__, None, None, None)
 
 
-def _server(programs: Path, *, folder: Path, port: int, password: str) -> Server:
+def server_spec(programs: Path, *, folder: Path, port: int, password: str) -> Server:
+    """What a guardian is to run: `initdb`, then the server on the data that it made in `folder`."""
     user = None
     if os.geteuid() == 0:
         # Postgres refuses to run as root.
@@ -144,7 +145,8 @@ def _server(programs: Path, *, folder: Path, port: int, password: str) -> Server
     )
 
 
-def _is_ready(guarded: Guarded, *, pid_file: Path) -> bool:
+def is_ready(guarded: Guarded, *, pid_file: Path) -> bool:
+    """Wait until the server takes connections; False if it did not come up."""
     deadline = time.monotonic() + _START_SECONDS
     while guarded.running() and time.monotonic() < deadline:
         # As pg_ctl does: the last line of this file is the server's own word on its state.

@@ -48,16 +48,17 @@ def _from_jars() -> Iterator[str]:
         address = f"127.0.0.1:{(port := free_port())}"
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         with Guarded(
-            _server(program, classes, folder=folder, port=port, cluster=cluster)
+            server_spec(program, classes, folder=folder, port=port, cluster=cluster)
         ) as guarded:
-            if _answers(guarded, address, cluster=cluster):
+            if answers(guarded, address, cluster=cluster):
                 yield address
                 return
             output = guarded.close()
     raise Unavailable(f"Kafka did not start: {output or 'it said nothing'}")
 
 
-def _server(program: Path, classes: Path, *, folder: Path, port: int, cluster: str) -> Server:
+def server_spec(program: Path, classes: Path, *, folder: Path, port: int, cluster: str) -> Server:
+    """What a guardian is to run: the formatting of a data folder in `folder`, then the broker."""
     address = f"127.0.0.1:{port}"
     where = listeners(host="127.0.0.1", port=port, controller=free_port(), advertised=address)
     settings = SETTINGS | where | {"log.dirs": str(folder / "data")}
@@ -74,7 +75,8 @@ def _server(program: Path, classes: Path, *, folder: Path, port: int, cluster: s
     )
 
 
-def _answers(guarded: Guarded, address: str, *, cluster: str) -> bool:
+def answers(guarded: Guarded, address: str, *, cluster: str) -> bool:
+    """Wait until the broker of this cluster answers; False if it did not come up."""
     # librdkafka, since aiokafka leaves connections open when it meets a broker that is half up.
     client = AdminClient(
         {"bootstrap.servers": address, "reconnect.backoff.max.ms": 200}, logger=_silent()

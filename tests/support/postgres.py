@@ -57,6 +57,14 @@ async def execute(url: str, statement: str) -> None:
         await connection.close()
 
 
+def programs() -> Path:
+    """The folder of a Postgres' programs: the wheel's, else the system's."""
+    try:
+        return _programs_of_wheel()
+    except Unavailable:
+        return _programs_of_system()
+
+
 @contextlib.contextmanager
 def _from_wheel() -> Iterator[str]:
     with _running(_programs_of_wheel()) as url:
