@@ -12,11 +12,12 @@ from consumer.backlog import Backlog
 from consumer.breaker import Breaker, BreakerPolicy
 from consumer.clock import Clock, SystemClock
 from consumer.credentials import Keyring
+from consumer.delivery import Delivery
 from consumer.dispatcher import Dispatcher
 from consumer.gate import AccountGate
 from consumer.gates import Gates
 from consumer.intake import Intake
-from consumer.kafka import build_bulk_producer, build_consumer, build_producer
+from consumer.kafka import build_bulk_producer, build_consumer, build_producer, end_offsets
 from consumer.lanes import Lanes
 from consumer.leases import Leases
 from consumer.ownership import Ownership, Place
@@ -36,6 +37,7 @@ from consumer.settings import Settings
 from consumer.settler import Settler, Topics
 from consumer.sync import Sync
 from consumer.verdict import Policy
+from consumer.watchdog import Watchdog
 from db import migrate
 from db.pool import open_pool
 from db.records import TenantSettings
@@ -62,8 +64,10 @@ async def build(settings: Settings) -> Service:
     clock = SystemClock()
     client_id = f"sedna-sync-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
     consumer = build_consumer(settings, client_id=client_id)
-    producer = build_producer(settings, client_id=client_id)
-    bulk_producer = build_bulk_producer(settings, client_id=client_id)
+    delivery = Delivery(
+        build=lambda: build_producer(settings, client_id=client_id),
+        build_bulk=lambda: build_bulk_producer(settings, client_id=client_id),
+    )
     kinds = {
         settings.topic_reservations: Kind.RESERVATION,
         settings.topic_stop_sales: Kind.STOP_SALE,
@@ -83,13 +87,7 @@ async def build(settings: Settings) -> Service:
         max_in_flight=settings.max_in_flight,
         max_in_flight_per_tenant=settings.max_in_flight_per_tenant,
     )
-    publisher = Publisher(
-        pool=pool,
-        producer=producer,
-        bulk_producer=bulk_producer,
-        ownership=ownership,
-        leases=leases,
-    )
+    publisher = Publisher(pool=pool, delivery=delivery, ownership=ownership, leases=leases)
     settler = Settler(
         pool=pool,
         topics=Topics(synced=settings.topic_synced, failed=settings.topic_failed),
@@ -162,6 +160,7 @@ async def build(settings: Settings) -> Service:
         publisher=publisher,
     )
     drain = Drain(
+        intake=intake,
         lanes=lanes,
         dispatcher=dispatcher,
         backlog=backlog,
@@ -189,14 +188,13 @@ async def build(settings: Settings) -> Service:
     return Service(
         pool=pool,
         consumer=consumer,
-        producers=(producer, bulk_producer),
+        delivery=delivery,
         topics=list(kinds),
         result_topics=[settings.topic_synced, settings.topic_failed, settings.topic_deadletter],
         listener=RebalanceListener(
             consumer=consumer,
             kinds=kinds,
             ownership=ownership,
-            intake=intake,
             leases=leases,
             drain=drain,
         ),
@@ -209,6 +207,13 @@ async def build(settings: Settings) -> Service:
         leases=leases,
         accounts=accounts,
         drain=drain,
+        watchdog=Watchdog(
+            consumer=consumer,
+            intake=intake,
+            ownership=ownership,
+            kinds=kinds,
+            end_offsets=lambda partitions: end_offsets(settings, partitions, client_id=client_id),
+        ),
         tenant_watch=TenantWatch(
             database_url=database_url,
             on_change=on_tenant_changed,

@@ -1,9 +1,10 @@
 """Builds the Kafka clients, with every default overridden that would break a promise."""
 
 import ssl
+from collections.abc import Collection
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
@@ -13,6 +14,8 @@ from consumer.settings import Settings
 #: request timeout > rebalance timeout > drain.
 _MARGIN = 10.0
 _SESSION_TIMEOUT_MS = 30_000
+#: A member that has not polled for so long leaves the group; one that waits for Postgres polls.
+_MAX_POLL_INTERVAL_MS = 300_000
 #: Topics that appear, and partitions that are added, are seen within this time.
 _METADATA_MAX_AGE_MS = 15_000
 
@@ -34,6 +37,7 @@ def build_consumer(settings: Settings, *, client_id: str) -> AIOKafkaConsumer:
         partition_assignment_strategy=(RangePartitionAssignor,),
         session_timeout_ms=_SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=_SESSION_TIMEOUT_MS // 10,
+        max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
         rebalance_timeout_ms=rebalance_ms,
         request_timeout_ms=rebalance_ms + round(_MARGIN * 1000),
         metadata_max_age_ms=_METADATA_MAX_AGE_MS,
@@ -66,6 +70,30 @@ def build_bulk_producer(settings: Settings, *, client_id: str) -> AIOKafkaProduc
         max_request_size=64 * 1024 * 1024,
         metadata_max_age_ms=_METADATA_MAX_AGE_MS,
     )
+
+
+async def end_offsets(
+    settings: Settings, partitions: Collection[TopicPartition], *, client_id: str
+) -> dict[TopicPartition, int]:
+    """The last stable offset of each partition, asked on a connection of its own.
+
+    Raises:
+        KafkaError: the brokers do not answer.
+    """
+    asking = AIOKafkaConsumer(
+        **_connection(settings),
+        client_id=f"{client_id}-watchdog",
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        request_timeout_ms=10_000,
+    )
+    try:
+        await asking.start()
+        ends: dict[TopicPartition, int] = await asking.end_offsets(list(partitions))
+    finally:
+        await asking.stop()
+    return ends
 
 
 def build_admin(settings: Settings, *, client_id: str) -> AIOKafkaAdminClient:

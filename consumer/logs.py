@@ -6,15 +6,21 @@ whatever looks like one is blanked as a last resort.
 """
 
 import logging
+import math
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+import time
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
 #: They log whole URLs, headers or payloads at DEBUG or INFO.
 _QUIET = ("httpx2", "httpcore2", "httpx", "httpcore", "asyncio", "aiokafka", "asyncpg")
+#: Seconds between two lines of aiokafka that say the same.
+_SELDOM_SECONDS = 10.0
+#: So many different ones are told apart.
+_REMEMBERED = 1000
 
 _HIDDEN = "***"
 # What stands between a name and its value: `=`, `: `, and `', b'` in a list of header pairs.
@@ -85,6 +91,7 @@ def configure(*, level: str, json: bool) -> None:
             ],
         )
     )
+    handler.addFilter(Seldom("aiokafka", seconds=_SELDOM_SECONDS, clock=time.monotonic))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold)
@@ -92,6 +99,40 @@ def configure(*, level: str, json: bool) -> None:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
     # Ten times a second, of a topic that is missing; the service says so once.
     logging.getLogger("aiokafka.cluster").setLevel(logging.CRITICAL)
+    # While Postgres is away, with a traceback; who needs Postgres says that it is.
+    logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
+
+
+class Seldom(logging.Filter):
+    """Lets a library say the same thing now and then only.
+
+    A Kafka client that finds nobody says so some forty times a second.
+    """
+
+    def __init__(self, library: str, *, seconds: float, clock: Callable[[], float]) -> None:
+        """Build it.
+
+        Args:
+            library: whose loggers.
+            seconds: for so long nothing is said twice.
+            clock: seconds since some moment.
+        """
+        super().__init__(library)
+        self._seconds = seconds
+        self._clock = clock
+        self._said: dict[tuple[str, str], float] = {}  # by logger and text, without its values
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is to be shown."""
+        if not super().filter(record):
+            return True  # of another library
+        now, what = self._clock(), (record.name, str(record.msg))
+        if now - self._said.get(what, -math.inf) < self._seconds:
+            return False
+        if len(self._said) >= _REMEMBERED:
+            self._said.clear()
+        self._said[what] = now
+        return True
 
 
 def blank_secrets(

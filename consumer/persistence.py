@@ -7,6 +7,7 @@ repeated without harm.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from consumer.logs import get_logger
@@ -23,14 +24,18 @@ _log = get_logger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 
 
-async def persistently(write: Callable[[], Awaitable[T]], *, what: str) -> T:
+async def persistently(
+    write: Callable[[], Awaitable[T]], *, what: str, unless: asyncio.Event | None = None
+) -> T:
     """Run a write until Postgres takes it.
 
     Args:
         write: can be repeated without harm.
         what: for the log, such as "settling".
+        unless: once it is set, nothing is repeated any more.
 
     Raises:
+        DatabaseUnavailable: Postgres is away, and `unless` is set.
         DatabaseError: Postgres refuses the write; repeating it would not help.
     """
     attempt = 0
@@ -41,7 +46,18 @@ async def persistently(write: Callable[[], Awaitable[T]], *, what: str) -> T:
             attempt += 1
             wait = backoff(attempt, base=_FIRST_WAIT, cap=_LONGEST_WAIT, jitter=1.0)
             _log.warning("postgres_unavailable", what=what, error=str(error), retry_in=wait)
-            await asyncio.sleep(wait)
+            await _sleep(wait, unless)
+            if unless is not None and unless.is_set():
+                raise
+
+
+async def _sleep(seconds: float, unless: asyncio.Event | None) -> None:
+    if unless is None:
+        await asyncio.sleep(seconds)
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await unless.wait()
 
 
 class GroupCommit(Generic[Row, Answer]):

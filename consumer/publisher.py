@@ -10,9 +10,9 @@ with the same ids.
 import asyncio
 from collections.abc import Sequence
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError
 
+from consumer.delivery import Delivery
 from consumer.leases import Leases
 from consumer.logs import get_logger
 from consumer.ownership import Ownership, Place
@@ -20,13 +20,10 @@ from consumer.persistence import persistently
 from consumer.retry import backoff
 from db import outbox
 from db.pool import Pool
-from db.records import OutboxRow
 
 _log = get_logger(__name__)
 
 _PAGE = 500
-#: No result is as large; a dead letter can be larger than the broker takes with its headers added.
-_LARGE_BYTES = 256 * 1024
 #: Seconds between two reads from the very beginning, for messages that others have left to us.
 _REREAD_SECONDS = 5.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
@@ -39,14 +36,12 @@ class Publisher:
         self,
         *,
         pool: Pool,
-        producer: AIOKafkaProducer,
-        bulk_producer: AIOKafkaProducer,
+        delivery: Delivery,
         ownership: Ownership,
         leases: Leases,
     ) -> None:
         self._pool = pool
-        self._producer = producer
-        self._bulk_producer = bulk_producer  # for dead letters as large as their events
+        self._delivery = delivery
         self._ownership = ownership
         self._leases = leases
         self._after = 0  # messages up to here are acknowledged
@@ -108,7 +103,7 @@ class Publisher:
         )
         if not rows:
             return False
-        await self._send(rows)
+        await self._delivery.send(rows)
         ids = [row.id for row in rows]
         await persistently(lambda: outbox.delete(self._pool, ids), what="emptying the outbox")
         if self._after == after:
@@ -125,50 +120,3 @@ class Publisher:
                 if self._ownership.owns(*place):
                     self._leases.want(place)
         return self._leases.places()
-
-    async def _send(self, rows: Sequence[OutboxRow]) -> None:
-        acknowledged = [
-            await self._producer.send(
-                row.topic, key=_key(row), value=row.value, headers=list(row.headers)
-            )
-            for row in rows
-            if not _is_large(row)
-        ]
-        # All of them, whatever becomes of each: none may be left without somebody to look at it.
-        results = await asyncio.gather(*acknowledged, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        for row in rows:
-            if _is_large(row):
-                await self._send_large(row)
-
-    async def _send_large(self, row: OutboxRow) -> None:
-        """Send a dead letter that the broker may find too large, by a producer of its own.
-
-        A refused message would leave a gap in the numbers of the idempotent one, for good.
-        """
-        headers = list(row.headers)
-        try:
-            await self._bulk_producer.send_and_wait(
-                row.topic, key=_key(row), value=row.value, headers=headers
-            )
-        except MessageSizeTooLargeError:
-            size = len(row.value or b"")
-            _log.error("dead_letter_too_large", topic=row.topic, bytes=size)
-            note = f"{size} bytes, more than the broker takes; they are in the table rejections"
-            await self._bulk_producer.send_and_wait(
-                row.topic,
-                key=_key(row),
-                value=b"",
-                headers=[*headers, ("x-value-omitted", note.encode())],
-            )
-
-
-def _is_large(row: OutboxRow) -> bool:
-    return len(row.value or b"") > _LARGE_BYTES
-
-
-def _key(row: OutboxRow) -> bytes | None:
-    """The key; of a dead letter with neither key nor value an empty one: aiokafka sends no such."""
-    return b"" if row.key is None and row.value is None else row.key

@@ -1,8 +1,8 @@
 """What happens when the group gives us partitions or takes them away.
 
-On revocation: nothing new is started, requests in flight end (bounded), what came of them is
-settled and published, offsets are committed, the leases are given back, and only then the
-rebalance goes on.
+On revocation: the batch in hand is stored and committed or given up, nothing new is started,
+requests in flight end, what came of them is settled and published, the leases are given back, and
+only then the rebalance goes on. All of that together has a bound, whoever is away.
 """
 
 import asyncio
@@ -12,12 +12,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from consumer.backlog import Backlog
 from consumer.dispatcher import Dispatcher
-from consumer.intake import Intake
+from consumer.intake import RELEASE_SECONDS, Intake
 from consumer.lanes import Lanes
 from consumer.leases import Leases
 from consumer.logs import get_logger
 from consumer.ownership import Ownership
 from consumer.publisher import Publisher
+from db.records import Stream
 from schemas.kinds import Kind
 
 _log = get_logger(__name__)
@@ -29,6 +30,7 @@ class Drain:
     def __init__(
         self,
         *,
+        intake: Intake,
         lanes: Lanes,
         dispatcher: Dispatcher,
         backlog: Backlog,
@@ -36,6 +38,7 @@ class Drain:
         leases: Leases,
         timeout: float,
     ) -> None:
+        self._intake = intake
         self._lanes = lanes
         self._dispatcher = dispatcher
         self._backlog = backlog
@@ -50,10 +53,13 @@ class Drain:
             False if the time was up before. Then the leases are left to run out: what is still
             under way may yet be settled here, and what is not is in doubt for the next owner.
         """
-        streams = self._backlog.streams()
-        self._backlog.revoked(streams)
+        streams: list[Stream] = []
         try:
             async with asyncio.timeout(self._timeout):
+                # First, since what it registers belongs to the streams.
+                await self._intake.release(within=min(RELEASE_SECONDS, self._timeout / 4))
+                streams = self._backlog.streams()
+                self._backlog.revoked(streams)
                 await self._dispatcher.returned(streams)
                 await self._publisher.drained()
                 await self._leases.release()
@@ -77,14 +83,12 @@ class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         consumer: AIOKafkaConsumer,
         kinds: Mapping[str, Kind],
         ownership: Ownership,
-        intake: Intake,
         leases: Leases,
         drain: Callable[[], Awaitable[bool]],
     ) -> None:
         self._consumer = consumer
         self._kinds = kinds
         self._ownership = ownership
-        self._intake = intake
         self._leases = leases
         self._drain = drain
 
@@ -92,9 +96,8 @@ class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         """Give the work back."""
         if not revoked:
             return
-        async with self._intake.between_batches:
-            drained = await self._drain()
-            self._ownership.revoke()
+        drained = await self._drain()
+        self._ownership.revoke()
         _log.info("partitions_revoked", partitions=_names(revoked), drained=drained)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:

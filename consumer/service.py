@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from consumer.accounts import Accounts, TenantWatch
 from consumer.backlog import Backlog
+from consumer.delivery import Delivery
 from consumer.dispatcher import Dispatcher
 from consumer.intake import Intake
 from consumer.leases import Leases
@@ -17,11 +18,12 @@ from consumer.processor import Processor
 from consumer.publisher import Publisher
 from consumer.rebalance import Drain, RebalanceListener
 from consumer.settler import Settler
+from consumer.watchdog import ConsumerStalled, Watchdog
 from db.pool import Pool
 
 _log = get_logger(__name__)
 
-#: Seconds that a Kafka client may take to say goodbye.
+#: Seconds that a Kafka client may take to say goodbye, and reading to come to its end.
 _GOODBYE = 10.0
 
 
@@ -33,7 +35,7 @@ class Service:
         *,
         pool: Pool,
         consumer: AIOKafkaConsumer,
-        producers: Sequence[AIOKafkaProducer],
+        delivery: Delivery,
         topics: Sequence[str],
         result_topics: Sequence[str],
         listener: RebalanceListener,
@@ -46,11 +48,12 @@ class Service:
         leases: Leases,
         accounts: Accounts,
         drain: Drain,
+        watchdog: Watchdog,
         tenant_watch: TenantWatch,
     ) -> None:
         self._pool = pool
         self._consumer = consumer
-        self._producers = producers
+        self._delivery = delivery
         self._topics = topics
         self._result_topics = result_topics
         self._listener = listener
@@ -63,8 +66,10 @@ class Service:
         self._leases = leases
         self._accounts = accounts
         self._drain = drain
+        self._watchdog = watchdog
         self._tenant_watch = tenant_watch
         self._stop = asyncio.Event()
+        self._failure: ConsumerStalled | KafkaError | None = None  # why reading has ended
 
     def stop(self) -> None:
         """Begin to end: stop reading, let requests in flight end, settle, publish, commit."""
@@ -74,14 +79,14 @@ class Service:
         """Run until stopped.
 
         Raises:
-            KafkaError: the brokers cannot be reached at the start.
+            KafkaError: the brokers cannot be reached at the start, or reading has failed for good.
+            ConsumerStalled: reading stands still and does not say why.
             ExceptionGroup: a part has failed in a way that is not foreseen.
         """
         try:
-            for producer in self._producers:
-                await producer.start()
+            await self._delivery.start()
             await self._look_for_topics()
-            self._consumer.subscribe(list(self._topics), listener=self._listener)
+            self._subscribe()
             await self._consumer.start()
             async with asyncio.TaskGroup() as tasks:
                 background = [
@@ -98,14 +103,16 @@ class Service:
                     )
                 ]
                 dispatching = tasks.create_task(self._dispatcher.run(), name="dispatch")
-                reading = tasks.create_task(self._intake.run(), name="read")
+                reading = tasks.create_task(self._read(), name="read")
                 stopping = tasks.create_task(self._stop.wait(), name="stop")
                 _log.info("started", topics=list(self._topics))
                 # Whatever ends first: being told to stop, or reading, which has then failed.
                 await asyncio.wait([stopping, reading], return_when=asyncio.FIRST_COMPLETED)
                 _log.info("stopping")
                 self._intake.stop()
-                await reading
+                # A poll of a consumer that has stalled, or is in a rebalance, need not come back.
+                await asyncio.wait([reading], timeout=_GOODBYE)
+                reading.cancel()
                 self._dispatcher.stop()
                 drained = await self._drain()
                 for task in [*background, dispatching, stopping]:
@@ -113,11 +120,31 @@ class Service:
                 _log.info("drained" if drained else "stopped_with_work_in_flight")
         finally:
             await self._close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(list(self._topics), listener=self._listener)
+
+    async def _read(self) -> None:
+        """Read until it ends or has failed; the rest of the service then ends in order."""
+        watching = asyncio.create_task(self._watchdog.run(), name="watchdog")
+        reading = asyncio.create_task(self._intake.run(rejoin=self._subscribe), name="intake")
+        try:
+            await asyncio.wait([watching, reading], return_when=asyncio.FIRST_COMPLETED)
+            for task in (watching, reading):
+                if task.done():
+                    task.result()
+        except (ConsumerStalled, KafkaError) as error:
+            self._failure = error
+        finally:
+            watching.cancel()
+            reading.cancel()
+            await asyncio.wait([watching, reading], timeout=_GOODBYE)
 
     async def _look_for_topics(self) -> None:
         """Say which topics are missing; the service goes on, and reads them once they are there."""
-        # All topics, and not ours by name: asking for one by name can create it.
-        cluster = await self._producers[0].client.fetch_all_metadata()
+        cluster = await self._delivery.topics()
         wanted = [*self._topics, *self._result_topics]
         missing = [topic for topic in wanted if topic not in cluster.topics()]
         if missing:
@@ -129,10 +156,15 @@ class Service:
 
     async def _close(self) -> None:
         # `stop` of aiokafka has no bound of its own, and must not keep the process from ending.
-        for client in (self._consumer, *self._producers):
-            with suppress(TimeoutError, KafkaError):
-                async with asyncio.timeout(_GOODBYE):
-                    await client.stop()
+        # And it can raise the cancellation of a task of its own, which would pass for ours.
+        leaving = asyncio.create_task(self._consumer.stop(), name="leave the group")
+        done, _ = await asyncio.wait([leaving], timeout=_GOODBYE)
+        if not done:
+            leaving.cancel()
+        elif not leaving.cancelled():
+            with suppress(KafkaError):
+                leaving.result()
+        await self._delivery.close()
         await self._accounts.aclose()
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE):

@@ -32,6 +32,8 @@ _PASSING = (
     asyncpg.CannotConnectNowError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    # What a connection says that the server has closed in the middle of an exchange.
+    asyncpg.InternalClientError,
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.exceptions.LockNotAvailableError,

@@ -14,6 +14,7 @@ from consumer.cli.common import load_settings
 from consumer.logs import get_logger
 from consumer.service import Service
 from consumer.settings import Settings, unknown_names
+from consumer.watchdog import ConsumerStalled
 
 _log = get_logger(__name__)
 
@@ -34,6 +35,8 @@ def run() -> int:
             "SEDNA_SYNC_KAFKA_BOOTSTRAP_SERVERS and the other SEDNA_SYNC_KAFKA_* settings, or run "
             "`sedna-sync doctor`"
         ) from error
+    except ConsumerStalled as error:
+        raise click.ClickException(f"{error}; start it anew") from error
     return 0
 
 

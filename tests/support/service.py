@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,13 +60,17 @@ class ServiceProcess:
         return [line for line in lines if event in (None, line.get("event"))]
 
     async def until_logged(self, event: str, *, times: int = 1) -> None:
-        """Wait for a log line.
+        """Wait for a log line; raises as :meth:`until`."""
+        await self.until(lambda: len(self.lines(event)) >= times)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that its log shows.
 
         Raises:
             RuntimeError: the process ended before, with its log.
         """
         async with asyncio.timeout(_PATIENCE):
-            while len(self.lines(event)) < times:
+            while not condition():
                 if self.process.returncode is not None:
                     raise RuntimeError(f"it ended with {self.process.returncode}:\n{self.log()}")
                 await asyncio.sleep(0.02)
@@ -106,6 +110,10 @@ class World:
     group_id: str
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    #: What is run as `sedna-sync`.
+    program: list[str] = field(
+        default_factory=lambda: [str(Path(sys.executable).parent / "sedna-sync")]
+    )
     services: list[ServiceProcess] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)  #: by the commands that were run
 
@@ -145,7 +153,7 @@ class World:
         log_file = self.folder / f"service-{len(self.services)}.log"
         with log_file.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                str(Path(sys.executable).parent / "sedna-sync"),
+                *self.program,
                 "run",
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

@@ -10,7 +10,7 @@ import structlog
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.logs import blank, configure, get_logger
+from consumer.logs import Seldom, blank, configure, get_logger
 from schemas.kinds import Kind
 
 SECRET = "hunter2"
@@ -292,3 +292,19 @@ def test_nothing_is_written_to_standard_output(
     written = capsys.readouterr()
     assert written.out == ""
     assert len(written.err.splitlines()) == 2
+
+
+def test_a_library_that_repeats_itself_is_heard_now_and_then_and_others_always() -> None:
+    now = 0.0
+    seldom = Seldom("aiokafka", seconds=10.0, clock=lambda: now)
+
+    def heard(name: str, text: str, *values: object) -> bool:
+        return seldom.filter(logging.LogRecord(name, logging.ERROR, "", 0, text, values, None))
+
+    assert heard("aiokafka.conn", "no node %s", 1)
+    now = 9.9
+    assert not heard("aiokafka.conn", "no node %s", 2)
+    assert heard("aiokafka.conn", "something else")
+    assert all(heard("consumer", "no node") for _ in range(3))
+    now = 10.0
+    assert heard("aiokafka.conn", "no node %s", 1)
