@@ -13,11 +13,21 @@ from consumer.settings import Settings
 #: Seconds by which each limit lies above the one that it has to outlive:
 #: request timeout > rebalance timeout > drain.
 _MARGIN = 10.0
-_SESSION_TIMEOUT_MS = 30_000
+#: Seconds: within the limits that brokers set by default (6 s to 30 min), and no longer than helps.
+_SHORTEST_SESSION, _LONGEST_SESSION = 6.0, 30.0
 #: A member that has not polled for so long leaves the group; one that waits for Postgres polls.
 _MAX_POLL_INTERVAL_MS = 300_000
 #: Topics that appear, and partitions that are added, are seen within this time.
 _METADATA_MAX_AGE_MS = 15_000
+
+
+def session_timeout(settings: Settings) -> float:
+    """Seconds of silence after which the group gives a member's partitions away.
+
+    Not longer than the lease: then the partitions of a process that died would wait for the group,
+    while their leases have long run out.
+    """
+    return min(_LONGEST_SESSION, max(_SHORTEST_SESSION, settings.lease))
 
 
 def build_consumer(settings: Settings, *, client_id: str) -> AIOKafkaConsumer:
@@ -27,6 +37,7 @@ def build_consumer(settings: Settings, *, client_id: str) -> AIOKafkaConsumer:
     partition n of both topics to the same member.
     """
     rebalance_ms = round((settings.drain_timeout + _MARGIN) * 1000)
+    session_ms = round(session_timeout(settings) * 1000)
     return AIOKafkaConsumer(
         **_connection(settings),
         client_id=client_id,
@@ -35,8 +46,8 @@ def build_consumer(settings: Settings, *, client_id: str) -> AIOKafkaConsumer:
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         partition_assignment_strategy=(RangePartitionAssignor,),
-        session_timeout_ms=_SESSION_TIMEOUT_MS,
-        heartbeat_interval_ms=_SESSION_TIMEOUT_MS // 10,
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=session_ms // 10,
         max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
         rebalance_timeout_ms=rebalance_ms,
         request_timeout_ms=rebalance_ms + round(_MARGIN * 1000),
