@@ -1,5 +1,7 @@
 """The settings of the one-node Kafka that tests use, wherever it runs."""
 
+from dataclasses import dataclass
+
 #: The same as in tests/support/maven/pom.xml.
 VERSION = "4.3.1"
 
@@ -22,10 +24,27 @@ SETTINGS = {
 }
 
 
-def listeners(*, host: str, port: int, controller: int, advertised: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class SideDoor:
+    """A second listener, for clients that are to come through a proxy."""
+
+    port: int  #: where the node listens for them
+    advertised: str  #: host:port of the proxy, which they are told
+
+
+def listeners(
+    *, host: str, port: int, controller: int, advertised: str, side_door: SideDoor | None = None
+) -> dict[str, str]:
     """Where the node listens, and which address (`host:port`) clients are told."""
-    return {
+    settings = {
         "listeners": f"PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}",
         "advertised.listeners": f"PLAINTEXT://{advertised}",
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
     }
+    if side_door is not None:
+        settings["listeners"] += f",SIDE://{host}:{side_door.port}"
+        settings["advertised.listeners"] += f",SIDE://{side_door.advertised}"
+        settings["listener.security.protocol.map"] = (
+            SETTINGS["listener.security.protocol.map"] + ",SIDE:PLAINTEXT"
+        )
+    return settings

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from consumer.demo.embedded_postgres import free_port
 from consumer.demo.guardian import Guarded, Server
-from tests.support.broker import SETTINGS, listeners
+from tests.support.broker import SETTINGS, SideDoor, listeners
 from tests.support.containers import container
 from tests.support.java import java
 from tests.support.kafka_jars import jars
@@ -57,10 +57,24 @@ def _from_jars() -> Iterator[str]:
     raise Unavailable(f"Kafka did not start: {output or 'it said nothing'}")
 
 
-def server_spec(program: Path, classes: Path, *, folder: Path, port: int, cluster: str) -> Server:
+def server_spec(
+    program: Path,
+    classes: Path,
+    *,
+    folder: Path,
+    port: int,
+    cluster: str,
+    side_door: SideDoor | None = None,
+) -> Server:
     """What a guardian is to run: the formatting of a data folder in `folder`, then the broker."""
     address = f"127.0.0.1:{port}"
-    where = listeners(host="127.0.0.1", port=port, controller=free_port(), advertised=address)
+    where = listeners(
+        host="127.0.0.1",
+        port=port,
+        controller=free_port(),
+        advertised=address,
+        side_door=side_door,
+    )
     settings = SETTINGS | where | {"log.dirs": str(folder / "data")}
     properties = folder / "server.properties"
     properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

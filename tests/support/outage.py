@@ -23,6 +23,7 @@ from typing import Literal
 from consumer.demo import embedded_postgres
 from consumer.demo.guardian import Guarded, Server
 from tests.support import kafka
+from tests.support.broker import SideDoor
 from tests.support.java import java
 from tests.support.kafka_jars import jars
 from tests.support.postgres import programs
@@ -80,11 +81,19 @@ class PrivateServer:
 class PrivateKafka(PrivateServer):
     """One node; its topics, offsets and groups are kept while it is stopped."""
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, home: Path, port: int, side_door: SideDoor | None = None) -> None:
         self.address = f"127.0.0.1:{port}"  #: what clients call bootstrap servers
+        self.side_door = side_door
         self._cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         super().__init__(
-            kafka.server_spec(java(), jars(), folder=home, port=port, cluster=self._cluster)
+            kafka.server_spec(
+                java(),
+                jars(),
+                folder=home,
+                port=port,
+                cluster=self._cluster,
+                side_door=side_door,
+            )
         )
 
     def _is_up(self, guarded: Guarded) -> bool:
@@ -114,10 +123,14 @@ class PrivatePostgres(PrivateServer):
 
 
 @contextlib.asynccontextmanager
-async def private_kafka() -> AsyncIterator[PrivateKafka]:
-    """A started Kafka of one's own. Raises `Unavailable` where none can be had."""
+async def private_kafka(*, proxy: str | None = None) -> AsyncIterator[PrivateKafka]:
+    """A started Kafka of one's own; with the address of a proxy it has a side door for it.
+
+    Raises `Unavailable` where none can be had.
+    """
+    side_door = None if proxy is None else SideDoor(_quiet_port(), proxy)
     with _home("kafka") as home:
-        server = await asyncio.to_thread(PrivateKafka, home, _quiet_port())
+        server = await asyncio.to_thread(PrivateKafka, home, _quiet_port(), side_door)
         async with _started(server):
             yield server
 
