@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 	then echo $$python; break; fi; done)
 BIN := .venv/bin
 
-.PHONY: help venv demo test lint format bench pins schemas clean
+.PHONY: help venv demo test lint format bench chaos pins schemas clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -32,6 +32,9 @@ format: venv ## rewrite the code in the project's style
 
 bench: venv ## measure; ARGS=… selects
 	$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: venv ## ten minutes of faults of every kind, then a judgement; ARGS='--seed 7 --faults 1000 --duration 600'
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 schemas: venv ## write the JSON Schemas and the AsyncAPI document anew from the models
 	$(BIN)/sedna-sync schema export schemas/generated

@@ -52,10 +52,11 @@ def _address(config: pytest.Config, fixture: str) -> str:
     try:
         return server.address()
     except Unavailable as reasons:
-        _without(f"no {server.name}: {reasons}")
+        without(f"no {server.name}: {reasons}")
 
 
-def _without(missing: str) -> NoReturn:
+def without(missing: str) -> NoReturn:
+    """A test cannot run here: skip it, but not where CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(missing, pytrace=False)
     pytest.skip(missing)
@@ -113,7 +114,7 @@ async def outage_kafka() -> AsyncIterator[PrivateKafka]:
         try:
             server = await stack.enter_async_context(private_kafka())
         except Unavailable as reason:
-            _without(f"no Kafka of the test's own: {reason}")
+            without(f"no Kafka of the test's own: {reason}")
         yield server
 
 
@@ -124,5 +125,5 @@ async def outage_postgres() -> AsyncIterator[PrivatePostgres]:
         try:
             server = await stack.enter_async_context(private_postgres())
         except Unavailable as reason:
-            _without(f"no Postgres of the test's own: {reason}")
+            without(f"no Postgres of the test's own: {reason}")
         yield server

@@ -4,13 +4,14 @@ import asyncio
 import base64
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tests.support import kafka_clients
 from tests.support.kafka_clients import Message, Topics
 
 ENCRYPTION_KEYS = f"test:{base64.b64encode(bytes(range(32))).decode()}"
+_CHECKOUT = Path(__file__).parents[2]
 #: Seconds that a service may take to say that it has started, or to end.
 _PATIENCE = 60.0
 
@@ -116,6 +118,7 @@ class World:
     )
     services: list[ServiceProcess] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)  #: by the commands that were run
+    numbers: Iterator[int] = field(default_factory=itertools.count)  #: of the log files
 
     def environment(self, **settings: Any) -> dict[str, str]:
         """The variables of a service, nothing of the machine's own settings among them."""
@@ -150,11 +153,18 @@ class World:
 
     async def start(self, **settings: Any) -> ServiceProcess:
         """Start a service, and wait until it reads."""
-        log_file = self.folder / f"service-{len(self.services)}.log"
+        service = await self.launch(**settings)
+        await service.until_logged("partitions_assigned")
+        return service
+
+    async def launch(self, **settings: Any) -> ServiceProcess:
+        """Start a service, without waiting for what becomes of it."""
+        log_file = self.folder / f"service-{next(self.numbers)}.log"
         with log_file.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 *self.program,
                 "run",
+                cwd=_CHECKOUT,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -164,7 +174,6 @@ class World:
             )
         service = ServiceProcess(process, log_file, _command_line(process.pid))
         self.services.append(service)
-        await service.until_logged("partitions_assigned")
         return service
 
     async def command(
