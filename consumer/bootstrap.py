@@ -54,7 +54,7 @@ async def build(settings: Settings) -> Service:
     if settings.database_url is None or settings.encryption_keys is None:
         raise ValueError("the service needs DATABASE_URL and ENCRYPTION_KEYS")
     database_url = settings.database_url.get_secret_value()
-    pool = await open_pool(database_url, max_size=10)
+    pool = await open_pool(database_url, max_size=10, command_timeout=10)
     try:
         await migrate.check(pool)
     except BaseException:

@@ -35,6 +35,8 @@ _PASSING = (
     # What a connection says that the server has closed in the middle of an exchange.
     asyncpg.InternalClientError,
     asyncpg.TransactionRollbackError,
+    # A process that was paused inside a transaction, and has woken up.
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.exceptions.LockNotAvailableError,
     OSError,

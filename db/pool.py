@@ -1,8 +1,9 @@
 """Connections to Postgres."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TypeAlias
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -22,7 +23,40 @@ _SESSION = {
     # Pages are read in the order of an index. Without statistics Postgres would rather collect the
     # whole backlog by a bitmap and sort it, for each page anew.
     "enable_bitmapscan": "off",
+    # A process that is paused inside a transaction holds locks, those on its leases among them.
+    # Whoever takes over must not wait until it wakes.
+    "idle_in_transaction_session_timeout": "10s",
+    # A client that is gone without a word is noticed, and what it held is free.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
 }
+
+
+class _Pool(asyncpg.Pool):
+    """A pool that distrusts all of its connections once one of them has fallen silent.
+
+    Where the way to the server is cut without a word, each connection would have to time out for
+    itself before the pool works again.
+    """
+
+    def acquire(self, *, timeout: float | None = None) -> Any:
+        return self._watched(super().acquire(timeout=timeout))
+
+    @asynccontextmanager
+    async def _watched(
+        self, acquiring: AbstractAsyncContextManager["Connection"]
+    ) -> AsyncIterator["Connection"]:
+        try:
+            async with acquiring as connection:
+                try:
+                    yield connection
+                except (TimeoutError, asyncio.CancelledError):
+                    await self.expire_connections()
+                    raise
+        except TimeoutError:
+            await self.expire_connections()
+            raise
 
 
 async def open_pool(database_url: str, *, max_size: int = 8, command_timeout: float = 30) -> Pool:
@@ -38,10 +72,15 @@ async def open_pool(database_url: str, *, max_size: int = 8, command_timeout: fl
         DatabaseError: it refuses the user, the password or the database.
     """
     with _connecting(database_url):
-        pool: Pool = await asyncpg.create_pool(
+        pool: Pool = await _Pool(
             database_url,
             min_size=1,
             max_size=max_size,
+            max_queries=50_000,
+            max_inactive_connection_lifetime=300,
+            loop=None,
+            connection_class=asyncpg.Connection,
+            record_class=asyncpg.Record,
             timeout=10,
             command_timeout=command_timeout,
             server_settings=_SESSION,

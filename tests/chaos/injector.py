@@ -12,9 +12,9 @@ from email.utils import format_datetime
 
 from consumer.demo.fake import FakeSedna
 from tests.chaos.crew import Crew
-from tests.chaos.proxy import Proxy
 from tests.chaos.schedule import Disrupt, Disruption, Injection, Trouble
 from tests.support.outage import PrivateKafka, PrivatePostgres
+from tests.support.proxy import Proxy
 
 _SWEEP_SECONDS = 5.0
 

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from consumer.demo.fake import Account, FakeSedna
 from db.migrate import migrate
-from tests.chaos.proxy import Proxy, running_proxy
 from tests.support.kafka_clients import topics_factory
 from tests.support.outage import PrivateKafka, PrivatePostgres, private_kafka, private_postgres
 from tests.support.postgres import database_url, execute
+from tests.support.proxy import Proxy, running_proxy
 from tests.support.service import World, running_world
 
 _PARTITIONS = 6

@@ -1,7 +1,9 @@
 """What Postgres says while it stops, starts and recovers passes; nothing of it is a mistake."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from db.errors import DatabaseUnavailable, translated
 from db.pool import Pool, open_pool
 from tests.support.outage import PrivatePostgres
+from tests.support.proxy import running_proxy
 
 
 class Customers:
@@ -108,3 +111,73 @@ async def test_sessions_that_an_administrator_ends_are_unavailable_and_the_pool_
     pool.terminate()
     assert customers.unavailable
     assert customers.others == []
+
+
+async def _in_a_statement(pool: Pool) -> None:
+    with translated():
+        await pool.execute("SELECT 1")
+
+
+async def _in_a_transaction(pool: Pool) -> None:
+    with translated():
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("ask", [_in_a_statement, _in_a_transaction])
+async def test_a_server_that_falls_silent_is_unavailable_until_it_is_heard_again(
+    postgres_server: str, ask: Callable[[Pool], Awaitable[None]]
+) -> None:
+    parts = urlsplit(postgres_server)
+    async with running_proxy() as proxy:
+        proxy.target = (parts.hostname or "localhost", parts.port or 5432)
+        netloc = f"{parts.netloc.rpartition('@')[0]}@{proxy.address}"
+        url = urlunsplit(parts._replace(netloc=netloc))
+        pool = await open_pool(url, max_size=8, command_timeout=0.5)
+        try:
+            await asyncio.gather(*(pool.execute("SELECT pg_sleep(0.2)") for _ in range(8)))
+            proxy.black_hole()
+            with pytest.raises(DatabaseUnavailable):
+                await ask(pool)
+            proxy.open_hole()
+            # Whatever is silent still, nobody is given it again.
+            await ask(pool)
+        finally:
+            pool.terminate()
+
+
+async def test_who_sleeps_inside_a_transaction_loses_its_locks_and_hears_of_it(
+    postgres_server: str,
+) -> None:
+    pool = await open_pool(postgres_server, max_size=1)
+    try:
+        assert await pool.fetchval("SHOW idle_in_transaction_session_timeout") == "10s"
+        with pytest.raises(DatabaseUnavailable):
+            await _sleep_in_a_transaction(pool, postgres_server)
+        with translated():
+            assert await pool.fetchval("SELECT 1") == 1
+    finally:
+        pool.terminate()
+
+
+async def _sleep_in_a_transaction(pool: Pool, url: str) -> None:
+    with translated():
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 50")
+            sleeper = await connection.fetchval("SELECT pg_backend_pid()")
+            async with asyncio.timeout(10):
+                while await _is_there(url, sleeper):
+                    await asyncio.sleep(0.05)
+            await connection.execute("SELECT 1")
+
+
+async def _is_there(url: str, process_id: int) -> bool:
+    administrator = await asyncpg.connect(url)
+    try:
+        return bool(
+            await administrator.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE pid = $1", process_id
+            )
+        )
+    finally:
+        await administrator.close()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.chaos.proxy import Proxy, running_proxy
+from tests.support.proxy import Proxy, running_proxy
 
 
 @contextlib.asynccontextmanager

@@ -23,6 +23,7 @@ class Proxy:
     target: tuple[str, int] = ("127.0.0.1", 0)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _swallowed: set[asyncio.StreamWriter] = field(default_factory=set)
+    _silent: set[asyncio.StreamWriter] = field(default_factory=set)
     _hole: bool = False
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -46,6 +47,12 @@ class Proxy:
     def black_hole(self) -> None:
         """From now on nothing comes through, and nobody is told; connecting still works."""
         self._hole = True
+
+    def open_hole(self) -> None:
+        """Let new connections through; those of before stay silent, and nobody is told."""
+        self._hole = False
+        self._silent |= self._writers
+        self._swallowed.clear()
 
     def resume(self) -> None:
         """Let everything through again; connections from which bytes are missing are reset."""
@@ -78,6 +85,7 @@ class Proxy:
                     writer.transport.abort()
                     self._writers.discard(writer)
                     self._swallowed.discard(writer)
+                    self._silent.discard(writer)
             self._tasks.discard(task)
 
     async def _carry(
@@ -89,6 +97,8 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(_CHUNK):
+                if sink in self._silent:
+                    continue
                 if self._hole:
                     self._swallowed |= {sink, back}
                     continue
