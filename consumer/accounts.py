@@ -6,7 +6,7 @@ settings or mappings change. Nothing of one tenant is ever reachable from anothe
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -22,7 +22,7 @@ from consumer.retry import backoff
 from consumer.sedna.catalogue import Catalogue
 from consumer.sedna.client import SednaClient
 from consumer.sedna.single_flight import SingleFlight
-from db import tenants
+from db import notices, tenants
 from db.errors import DatabaseError, DatabaseUnavailable
 from db.pool import Pool
 from db.records import TenantSettings
@@ -193,17 +193,21 @@ class Accounts:
 
 
 class TenantWatch:
-    """Hears of changes of tenants' settings and mappings as soon as they are committed."""
+    """Hears of tenants' changes, and of work that people ask for, as soon as they are committed."""
 
     def __init__(
         self,
         *,
         database_url: str,
         on_change: Callable[[str], None],
-        on_reconnected: Callable[[], None],
+        on_work: Callable[[str], None],
+        on_reconnected: Collection[Callable[[], None]],
     ) -> None:
         self._database_url = database_url
-        self._on_change = on_change
+        self._on_notice = {
+            notices.Channel.TENANT_CHANGED: on_change,
+            notices.Channel.WORK: on_work,
+        }
         self._on_reconnected = on_reconnected
 
     def __repr__(self) -> str:
@@ -216,13 +220,14 @@ class TenantWatch:
         def connected() -> None:
             nonlocal failures
             failures = 0
-            # What changed while nobody listened was not reported.
-            self._on_reconnected()
+            # What happened while nobody listened was not reported.
+            for catch_up in self._on_reconnected:
+                catch_up()
 
         while True:
             try:
-                await tenants.listen(
-                    self._database_url, on_change=self._on_change, on_connected=connected
+                await notices.listen(
+                    self._database_url, on_notice=self._on_notice, on_connected=connected
                 )
             except DatabaseUnavailable as error:
                 failures += 1

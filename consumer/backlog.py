@@ -17,6 +17,7 @@ from consumer.ownership import Lease, Ownership
 from consumer.persistence import persistently
 from consumer.sync import Sync, from_row
 from db import work
+from db.notices import stream_of
 from db.pool import Pool
 from db.records import PendingSync, Stream
 
@@ -82,6 +83,13 @@ class Backlog:
         """Find out what is pending: we hold other partitions than before, or lost sight of some."""
         self._sweep_now.set()
 
+    def told(self, notice: str) -> None:
+        """Somebody has asked for work of a stream, which is named as :mod:`db.notices` does."""
+        stream = stream_of(notice)
+        if stream is not None and self._ownership.owns(stream.kind, stream.partition):
+            self._begin_anew(stream)
+            self._hungry.set()
+
     def revoked(self, streams: Collection[Stream]) -> None:
         """These streams are no longer ours."""
         for stream in streams:
@@ -117,19 +125,20 @@ class Backlog:
     async def _discover(self) -> None:
         found = await persistently(lambda: work.streams(self._pool), what="looking for work")
         for stream in found:
-            place = (stream.kind, stream.partition)
-            if not self._ownership.owns(*place):
-                continue
-            if self._leases.of(stream) is None:
-                self._leases.want(place)
-                continue
-            position = self._positions.setdefault(stream, _Position())
-            # Read it again from the beginning: what is in memory is passed over, and what
-            # was tried anew by other hands, behind our position, is found.
-            position.seq = 0
-            position.more = True
-            position.signals += 1
+            if self._ownership.owns(stream.kind, stream.partition):
+                self._begin_anew(stream)
         self._hungry.set()
+
+    def _begin_anew(self, stream: Stream) -> None:
+        if self._leases.of(stream) is None:
+            self._leases.want((stream.kind, stream.partition))
+            return
+        position = self._positions.setdefault(stream, _Position())
+        # Read it again from the beginning: what is in memory is passed over, and what
+        # was tried anew by other hands, behind our position, is found.
+        position.seq = 0
+        position.more = True
+        position.signals += 1
 
     # -- loading ------------------------------------------------------------------------------
 

@@ -217,7 +217,8 @@ async def build(settings: Settings) -> Service:
         tenant_watch=TenantWatch(
             database_url=database_url,
             on_change=on_tenant_changed,
-            on_reconnected=accounts.forget_all,
+            on_work=backlog.told,
+            on_reconnected=(accounts.forget_all, backlog.look),
         ),
     )
 

@@ -1,17 +1,11 @@
-"""Tenants' settings and hotel mappings, and word of their changes."""
-
-import asyncio
-from collections.abc import Callable
+"""Tenants' settings and hotel mappings; their changes are told by :mod:`db.notices`."""
 
 from db import sql
 from db.errors import translated
-from db.pool import Pool, connect
+from db.pool import Pool
 from db.records import HotelMapping, TenantSettings
 
 _QUERIES = sql.load("tenants")
-_CHANNEL = "sedna_sync_tenant_changed"
-#: Seconds between two signs of life of the listening connection: a dead peer says nothing itself.
-_PING_SECONDS = 10.0
 
 
 async def get(pool: Pool, tenant_id: str) -> TenantSettings | None:
@@ -63,32 +57,3 @@ async def mappings(pool: Pool, tenant_id: str) -> list[HotelMapping]:
     with translated():
         rows = await pool.fetch(_QUERIES["mappings"], tenant_id)
     return [HotelMapping(**dict(row)) for row in rows]
-
-
-async def listen(
-    database_url: str, *, on_change: Callable[[str], None], on_connected: Callable[[], None]
-) -> None:
-    """Report changes of tenants' settings and mappings until the connection breaks.
-
-    Args:
-        database_url: LISTEN needs a session of its own (no transaction pooler in between).
-        on_change: called with the id of a tenant that has changed.
-        on_connected: called once reports come in; what changed before is not reported.
-
-    Raises:
-        DatabaseUnavailable: the connection cannot be made or broke; call again.
-    """
-    connection = await connect(database_url)
-    try:
-        with translated():
-
-            def report(_connection: object, _pid: int, _channel: str, payload: object) -> None:
-                on_change(str(payload))
-
-            await connection.add_listener(_CHANNEL, report)
-            on_connected()
-            while True:
-                await asyncio.sleep(_PING_SECONDS)
-                await connection.execute("SELECT 1", timeout=_PING_SECONDS)
-    finally:
-        connection.terminate()

@@ -46,6 +46,7 @@ UPDATE syncs
 SET state = 'pending',
     generation = generation + 1,
     seq = arrival.seq,
+    arrival_seq = NULL,
     email_id = arrival.email_id,
     payload = arrival.payload::jsonb,
     content_hash = arrival.content_hash,

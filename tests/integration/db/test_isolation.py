@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
-from db import settlement, tenants, work
+from db import retries, settlement, tenants, work
 from db.inbox import registration
 from db.pool import Pool
 from db.records import Registered, Stream
@@ -24,6 +25,7 @@ from tests.integration.db.builders import (
 )
 
 OTHER = "agency-8"
+DAYS = {"first_day": date(1, 1, 1), "last_day": date(9999, 12, 31)}
 Call = Callable[[Pool, Registered], Awaitable[object]]
 
 CALLS: dict[str, Call] = {
@@ -85,6 +87,25 @@ async def test_a_new_try_of_another_tenants_sync_is_not_possible(pool: Pool) -> 
         await transaction.insert([foreign])
         assert await transaction.renew([(place.id, foreign)]) == {}
     assert await row(pool, place.id) == before
+
+
+async def test_what_has_failed_is_shown_and_tried_again_for_its_own_tenant_only(pool: Pool) -> None:
+    failed, closed = await inserted(pool, reservation("V1"), stop_sale(7))
+    await settlement.settle(pool, [settlement_of(failed, state="failed")])
+    before = await row(pool, failed.id)
+    assert await retries.page(pool, OTHER, retries.Filter(), after=0, limit=10) == []
+    assert await retries.count(pool, OTHER) == 0
+    assert await retries.by_ids(pool, [failed.id], tenant_id=OTHER) == []
+    assert await retries.states(pool, [(OTHER, failed.id)]) == {}
+    for kind, item in ((Kind.RESERVATION, 42), (Kind.STOP_SALE, 7)):
+        assert await retries.newest(pool, OTHER, kind, item) is None
+    for lanes in (None, ["hotel:18"]):
+        assert await retries.later_stop_sales(pool, OTHER, lanes=lanes, after=0, **DAYS) == []
+    async with retries.retry(pool, TENANT) as ours, retries.retry(pool, OTHER) as foreign:
+        assert await foreign.lock([(failed.id, 1), (closed.id, 1)]) == []
+        locked = await ours.lock([(failed.id, 1)])
+        assert await foreign.again(locked, [10**6]) == {}
+    assert await row(pool, failed.id) == before
 
 
 async def test_settings_and_mappings_are_one_tenants(pool: Pool) -> None:

@@ -63,6 +63,7 @@ def arguments(size: int) -> dict[str, list[Any]]:
     payloads = ["{}"] * size
     arrival = [payloads, blobs, texts, times, texts, texts, numbers, numbers, texts]
     stream = ["reservation", 0, "tenant-1"]
+    days = ["2026-12-01", "2026-12-31"]
     lease = [texts, numbers, numbers]
     return {
         "inbox.insert": [tenants, kinds, numbers, keys, numbers, *arrival],
@@ -81,6 +82,20 @@ def arguments(size: int) -> dict[str, list[Any]]:
             *([True] * size, texts, texts, payloads, times, times, texts, blobs, blobs),
             *(numbers, payloads, blobs, texts, *lease),
         ],
+        "retries.tenants": [],
+        "retries.page": ["tenant-1", 500, None, None, None, size],
+        "retries.count": ["tenant-1"],
+        "retries.by_ids": [ids, None],
+        "retries.reservation": ["tenant-1", 1],
+        "retries.stop_sale": ["tenant-0", "500"],
+        "retries.states": [tenants, ids],
+        "retries.lock": ["tenant-1", ids, numbers],
+        "retries.places": [size],
+        "retries.synced_in_lanes": ["tenant-0", ["hotel:0"], 500, *days],
+        "retries.synced": ["tenant-0", 500, *days],
+        "retries.pending": ["tenant-0", 500, *days],
+        "retries.again": ["tenant-1", ids, ids],
+        "retries.tell": [texts],
         "work.streams": [],
         "work.page": [*stream, 500, size],
         "work.store_lanes": [ids, tenants, texts],
@@ -112,7 +127,7 @@ def whole_reads(plan: dict[str, Any]) -> list[str]:
 def queries() -> dict[str, str]:
     return {
         f"{area}.{name}": text
-        for area in ("inbox", "outbox", "settlement", "work")
+        for area in ("inbox", "outbox", "retries", "settlement", "work")
         for name, text in sql.load(area).items()
     }
 
@@ -162,7 +177,10 @@ async def test_the_plan_that_postgres_keeps_for_any_arguments_reads_no_growing_t
 
 @pytest.mark.parametrize(
     "name",
-    ["inbox.existing", "outbox.page", "outbox.partitions", "work.page", "work.streams"],
+    [
+        *("inbox.existing", "outbox.page", "outbox.partitions", "work.page", "work.streams"),
+        *("retries.page", "retries.tenants"),
+    ],
 )
 async def test_what_is_read_in_pages_reads_no_row_of_others_on_the_way(
     full: Connection, name: str
@@ -229,11 +247,19 @@ BOUNDS = {
     # Hops once for each stream or partition that there is: 50 tenants, 6 partitions, 2 kinds.
     "work.streams": 40,
     "outbox.page": 8,  # a page of each partition
+    "retries.pending": 20,  # all that wait of the tenant's stop sales
 }
 
 
 #: Indexes that serve people's questions; no work is to be planned with them.
-FOR_PEOPLE = {"syncs_in_doubt", "syncs_failed_by_code"}
+FOR_PEOPLE = {
+    "syncs_in_doubt",
+    "syncs_failed_by_code",
+    "syncs_failed_in_order",
+    "syncs_stop_sales_synced",
+    "syncs_reservations_by_email",
+}
+WORK = [name for name in arguments(1) if not name.startswith("retries.")]
 
 
 async def plan_of(connection: Connection, query: str, *given: Any) -> list[dict[str, Any]]:
@@ -267,7 +293,7 @@ def states(full: Connection, unanalysed: Connection, failures: Connection) -> di
 
 
 @pytest.mark.parametrize("state", ["full", "unanalysed", "failures"])
-@pytest.mark.parametrize("name", arguments(1))
+@pytest.mark.parametrize("name", WORK)
 async def test_no_work_is_planned_with_an_index_that_is_for_people(
     states: dict[str, Connection], state: str, name: str
 ) -> None:
@@ -304,3 +330,30 @@ async def test_what_a_person_asks_reads_what_it_counts_and_nothing_else(
     scans = [node for node in plan if node.get("Relation Name") == "syncs"]
     assert {node.get("Index Name") for node in scans} == {index}
     assert [node.get("Rows Removed by Filter", 0) for node in scans] == [0] * len(scans)
+
+
+#: What people ask of single syncs or in pages when they retry, the index that answers it, and how
+#: many rows that may read, where it is bounded.
+RETRIES = {
+    "tenants": ("syncs_failed_in_order", 51),
+    "page": ("syncs_failed_in_order", 20),
+    "reservation": ("syncs_reservations_by_email", 1),
+    "stop_sale": ("syncs_identity", 1),
+    "synced_in_lanes": ("syncs_stop_sales_synced", None),
+    "synced": ("syncs_stop_sales_synced", None),
+    "pending": ("syncs_pending_by_owner", None),
+}
+
+
+@pytest.mark.parametrize("state", ["full", "unanalysed", "failures"])
+@pytest.mark.parametrize("name", RETRIES)
+async def test_what_is_asked_for_a_retry_is_answered_by_the_index_made_for_it(
+    states: dict[str, Connection], state: str, name: str
+) -> None:
+    index, most = RETRIES[name]
+    given = arguments(20)[f"retries.{name}"]
+    plan = await plan_of(states[state], queries()[f"retries.{name}"], *given)
+    scans = [node for node in plan if node.get("Relation Name") == "syncs"]
+    assert {node.get("Index Name") for node in scans} == {index}
+    read = sum(node["Actual Rows"] * node["Actual Loops"] for node in scans)
+    assert most is None or read <= most

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from db import tenants
+from db import notices, tenants
 from db.errors import DatabaseError, DatabaseUnavailable
 from db.pool import Pool
-from db.records import HotelMapping, TenantSettings
+from db.records import HotelMapping, Stream, TenantSettings
+from schemas.kinds import Kind
 from tests.integration.db.builders import TENANT
 
 SETTINGS = TenantSettings(
@@ -136,6 +137,7 @@ def test_settings_do_not_show_the_ciphertext() -> None:
 class Listener:
     def __init__(self) -> None:
         self.changed: asyncio.Queue[str] = asyncio.Queue()
+        self.work: asyncio.Queue[str] = asyncio.Queue()
         self.connected = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
@@ -144,8 +146,13 @@ class Listener:
 async def listening(url: str) -> AsyncIterator[Listener]:
     listener = Listener()
     listener.task = asyncio.create_task(
-        tenants.listen(
-            url, on_change=listener.changed.put_nowait, on_connected=listener.connected.set
+        notices.listen(
+            url,
+            on_notice={
+                notices.Channel.TENANT_CHANGED: listener.changed.put_nowait,
+                notices.Channel.WORK: listener.work.put_nowait,
+            },
+            on_connected=listener.connected.set,
         )
     )
     try:
@@ -185,6 +192,19 @@ async def test_every_change_of_a_mapping_is_reported(url: str, pool: Pool) -> No
         assert await listener.changed.get() == TENANT
 
 
+async def test_work_is_told_apart_from_changes_and_names_its_stream(url: str, pool: Pool) -> None:
+    stream = Stream(Kind.STOP_SALE, 3, TENANT)
+    async with listening(url) as listener:
+        await pool.execute("SELECT pg_notify('sedna_sync_work', $1)", notices.payload_of(stream))
+        assert notices.stream_of(await listener.work.get()) == stream
+        assert listener.changed.empty()
+
+
+@pytest.mark.parametrize("payload", ["", "x", "stop_sale", "stop_sale:x:a", "room:1:a"])
+def test_a_notice_that_names_no_stream_is_none(payload: str) -> None:
+    assert notices.stream_of(payload) is None
+
+
 async def test_what_is_rolled_back_is_not_reported(url: str, pool: Pool) -> None:
     async with listening(url) as listener:
         async with pool.acquire() as connection:
@@ -202,7 +222,7 @@ async def test_what_is_rolled_back_is_not_reported(url: str, pool: Pool) -> None
 async def test_a_listener_whose_connection_is_ended_says_so(
     url: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tenants, "_PING_SECONDS", 0.02)
+    monkeypatch.setattr(notices, "_PING_SECONDS", 0.02)
     async with listening(url) as listener:
         ended = await pool.fetchval(
             "SELECT bool_and(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity "
@@ -228,8 +248,8 @@ async def test_a_listener_that_is_stopped_leaves_no_connection_behind(url: str, 
 
 async def test_a_listener_that_cannot_connect_says_so_at_once() -> None:
     with pytest.raises(DatabaseUnavailable):
-        await tenants.listen(
+        await notices.listen(
             "postgresql://u:hunter2@127.0.0.1:1/db",
-            on_change=lambda _: None,
+            on_notice={notices.Channel.TENANT_CHANGED: lambda _: None},
             on_connected=lambda: None,
         )
