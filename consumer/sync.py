@@ -68,6 +68,7 @@ class Sync:
 
 #: Where stop sales wait whose hotel is not resolved yet. Never stored: there, null says it.
 UNRESOLVED_LANE = "hotel:?"
+_HOTEL = "hotel:"
 
 
 def reservation_lane(voucher_no: str) -> str:
@@ -77,7 +78,13 @@ def reservation_lane(voucher_no: str) -> str:
 
 def stop_sale_lane(hotel_id: int) -> str:
     """The lane of a hotel's stop sales, by its id in Sedna: all its spellings are one lane."""
-    return f"hotel:{hotel_id}"
+    return f"{_HOTEL}{hotel_id}"
+
+
+def hotel_of_lane(lane: str | None) -> int | None:
+    """Whose lane of stop sales it is, by the hotel's id in Sedna; None: of nobody known."""
+    number = (lane or "").removeprefix(_HOTEL)
+    return int(number) if number.isdecimal() else None
 
 
 def from_arrival(
