@@ -13,7 +13,7 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from consumer.sedna.matching import mapping_key
-from consumer.superseding import Notice, overtaken_by
+from consumer.superseding import Later, Notice
 from consumer.sync import hotel_of_lane, stop_sale_lane
 from consumer.waiting import Waiting
 from db import retries, tenants
@@ -221,34 +221,35 @@ async def _judged(
         and sync.stop_sale is not None
         and (notice := _notice(sync.stop_sale, mappings)) is not None
     }
-    known = [notice for notice in notices.values() if notice.hotel_ids]
-    unknown = [notice for notice in notices.values() if not notice.hotel_ids]
-    by: dict[int, Notice | None] = {}
-    for group in (known, unknown):
-        later = await _later(connection, tenant_id, group, mappings)
-        by |= {notice.sync_id: overtaken_by(notice, later) for notice in group}
-    return [Planned(sync, by.get(sync.id)) for sync in syncs]
+    later = await _later(connection, tenant_id, list(notices.values()), mappings)
+    return [
+        Planned(sync, later.overtaking(notices[sync.id]) if sync.id in notices else None)
+        for sync in syncs
+    ]
 
 
 async def _later(
     connection: "Pool | Connection",
     tenant_id: str,
-    group: Sequence[Notice],
+    failed: Sequence[Notice],
     mappings: Mapping[str, int],
-) -> list[Notice]:
-    """What may have overtaken any of these, whose hotels are known of all or of none."""
-    if not group:
-        return []
-    hotels = sorted(frozenset[int]().union(*(notice.hotel_ids for notice in group)))
+) -> Later:
+    """What may have overtaken any of these."""
+    if not failed:
+        return Later([])
+    hotels = sorted(frozenset[int]().union(*(notice.hotel_ids for notice in failed)))
     found = await retries.later_stop_sales(
         connection,
         tenant_id,
-        lanes=[stop_sale_lane(hotel) for hotel in hotels] or None,
-        after=min(notice.arrival for notice in group),
-        first_day=min(notice.first_day for notice in group),
-        last_day=max(notice.last_day for notice in group),
+        # Of whose hotel nothing is known but a name, any may be the hotel.
+        lanes=[stop_sale_lane(hotel) for hotel in hotels]
+        if all(notice.hotel_ids for notice in failed)
+        else None,
+        after=min(notice.arrival for notice in failed),
+        first_day=min(notice.first_day for notice in failed),
+        last_day=max(notice.last_day for notice in failed),
     )
-    return [notice for each in found if (notice := _notice(each, mappings)) is not None]
+    return Later(notice for each in found if (notice := _notice(each, mappings)) is not None)
 
 
 def _notice(stored: StoredStopSale, mappings: Mapping[str, int]) -> Notice | None:

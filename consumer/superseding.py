@@ -9,7 +9,7 @@ short for a text of the other.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -32,30 +32,59 @@ class Notice:
     boards: frozenset[str]  #: empty: all
 
 
-def overtaken_by(failed: Notice, others: Iterable[Notice]) -> Notice | None:
-    """Which of the others has overtaken the failed one: the last of them to come, or none."""
-    return max(
-        (other for other in others if _overtakes(other, failed)),
-        key=lambda other: other.arrival,
-        default=None,
-    )
+class Later:
+    """Stop sales of one tenant that may have overtaken others; built once, asked for each."""
+
+    def __init__(self, notices: Iterable[Notice]) -> None:
+        self._of_hotel: dict[int, list[Notice]] = {}
+        self._of_name: dict[str, list[Notice]] = {}
+        self._unknown_of_name: dict[str, list[Notice]] = {}
+        self._same_names: dict[tuple[str, str], bool] = {}
+        for notice in sorted(notices, key=lambda each: each.arrival, reverse=True):
+            self._of_name.setdefault(notice.hotel_name, []).append(notice)
+            if not notice.hotel_ids:
+                self._unknown_of_name.setdefault(notice.hotel_name, []).append(notice)
+            for hotel_id in notice.hotel_ids:
+                self._of_hotel.setdefault(hotel_id, []).append(notice)
+
+    def overtaking(self, failed: Notice) -> Notice | None:
+        """Which has overtaken the failed one: the last of them to come, or none."""
+        found = (_first_overtaking(failed, some) for some in self._perhaps_of_its_hotel(failed))
+        return max(
+            (each for each in found if each is not None),
+            key=lambda each: each.arrival,
+            default=None,
+        )
+
+    def _perhaps_of_its_hotel(self, failed: Notice) -> Iterator[list[Notice]]:
+        """By ids, where both are known; else by names."""
+        for hotel_id in failed.hotel_ids:
+            yield self._of_hotel.get(hotel_id, [])
+        by_name = self._unknown_of_name if failed.hotel_ids else self._of_name
+        for name, notices in by_name.items():
+            names = (failed.hotel_name, name)
+            if names not in self._same_names:
+                self._same_names[names] = _perhaps_same_name(*names)
+            if self._same_names[names]:
+                yield notices
 
 
-def _overtakes(other: Notice, failed: Notice) -> bool:
-    return (
-        other.arrival > failed.arrival
-        and other.first_day <= failed.last_day
-        and failed.first_day <= other.last_day
-        and _perhaps_same_hotel(other, failed)
-        and _perhaps_share(other.rooms, failed.rooms)
-        and _perhaps_share(other.boards, failed.boards)
-    )
+def _first_overtaking(failed: Notice, last_first: Iterable[Notice]) -> Notice | None:
+    for other in last_first:
+        if other.arrival <= failed.arrival:
+            return None
+        if (
+            other.first_day <= failed.last_day
+            and failed.first_day <= other.last_day
+            and _perhaps_share(other.rooms, failed.rooms)
+            and _perhaps_share(other.boards, failed.boards)
+        ):
+            return other
+    return None
 
 
-def _perhaps_same_hotel(one: Notice, other: Notice) -> bool:
-    if one.hotel_ids and other.hotel_ids:
-        return bool(one.hotel_ids & other.hotel_ids)
-    ours, theirs = name_words(one.hotel_name), name_words(other.hotel_name)
+def _perhaps_same_name(one: str, other: str) -> bool:
+    ours, theirs = name_words(one), name_words(other)
     return (
         Counter(ours) <= Counter(theirs)
         or Counter(theirs) <= Counter(ours)

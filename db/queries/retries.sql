@@ -20,8 +20,8 @@ WITH RECURSIVE failing AS (
 SELECT tenant_id FROM failing
 
 -- name: page
--- The next failed ones of a tenant, in the order in which they came. Bounds instead of equalities: see
--- work.page.
+-- The next failed ones of a tenant, in the order in which they came. Bounds instead of equalities, and
+-- filters that fit no index: see work.page.
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, state, generation, in_doubt_since,
        sedna_rec_id, error_code, error_message, coalesce(arrival_seq, seq) AS arrival, lane,
        sedna_hotel_id, error_details ->> 'hotel_id' AS error_hotel_id,
@@ -30,8 +30,8 @@ FROM syncs
 WHERE state IS NOT DISTINCT FROM 'failed'
   AND (tenant_id, coalesce(arrival_seq, seq)) > ($1, $2)
   AND tenant_id <= $1
-  AND ($3::text IS NULL OR kind = $3)
-  AND ($4::text IS NULL OR error_code = $4)
+  AND kind IS NOT DISTINCT FROM coalesce($3, kind)
+  AND error_code IS NOT DISTINCT FROM coalesce($4, error_code)
   AND ($5::interval IS NULL OR settled_at <= now() - $5)
 ORDER BY tenant_id, coalesce(arrival_seq, seq)
 LIMIT $6

@@ -1,5 +1,6 @@
 """A retry must not close what was opened since, nor open what was closed."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.superseding import Notice, overtaken_by
+from consumer.superseding import Later, Notice
 
 FAILED = Notice(
     sync_id=1,
@@ -23,6 +24,10 @@ FAILED = Notice(
     boards=frozenset(),
 )
 LATER = replace(FAILED, sync_id=2, stop_sale_id=8, arrival=200)
+
+
+def overtaken_by(failed: Notice, others: Iterable[Notice]) -> Notice | None:
+    return Later(others).overtaking(failed)
 
 
 def changed(notice: Notice, **changes: Any) -> Notice:

@@ -357,3 +357,14 @@ async def test_what_is_asked_for_a_retry_is_answered_by_the_index_made_for_it(
     assert {node.get("Index Name") for node in scans} == {index}
     read = sum(node["Actual Rows"] * node["Actual Loops"] for node in scans)
     assert most is None or read <= most
+
+
+@pytest.mark.parametrize("state", ["full", "unanalysed", "failures"])
+@pytest.mark.parametrize("code", [None, "code-1"])
+async def test_failed_ones_are_read_in_order_whatever_they_are_filtered_by(
+    states: dict[str, Connection], state: str, code: str | None
+) -> None:
+    given = ["tenant-1", 500, "reservation", code, None, 20]
+    plan = await plan_of(states[state], queries()["retries.page"], *given)
+    assert [node["Node Type"] for node in plan] == ["Limit", "Index Scan"]
+    assert plan[-1]["Index Name"] == "syncs_failed_in_order"
