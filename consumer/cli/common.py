@@ -11,7 +11,7 @@ import click
 
 from consumer.credentials import Keyring
 from consumer.settings import Settings
-from db import migrate
+from db import migrate, retries
 from db.pool import Pool, open_pool
 from schemas.kinds import is_tenant_id
 
@@ -64,6 +64,18 @@ async def database(settings: Settings) -> AsyncIterator[Pool]:
         yield pool
     finally:
         await pool.close()
+
+
+async def retry_hint(pool: Pool, tenant_id: str) -> str | None:
+    """Which failed syncs of a tenant can be tried again now, and how; None if there are none.
+
+    To be said after something was mended that they may have failed for.
+    """
+    number = await retries.count(pool, tenant_id)
+    if not number:
+        return None
+    have = "1 failed sync" if number == 1 else f"{number} failed syncs"
+    return f"{have} of tenant {tenant_id} can be tried again: sedna-sync retry --tenant {tenant_id}"
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:

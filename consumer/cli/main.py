@@ -11,6 +11,7 @@ import click
 from consumer.cli.demo import demo
 from consumer.cli.doctor import doctor
 from consumer.cli.migrate import migrate
+from consumer.cli.retry import retry
 from consumer.cli.run import run
 from consumer.cli.schema import schema
 from consumer.cli.status import status
@@ -29,7 +30,7 @@ def cli() -> None:
     """
 
 
-for command in (run, migrate, doctor, status, tenant, schema, demo):
+for command in (run, migrate, doctor, status, retry, tenant, schema, demo):
     cli.add_command(command)
 
 

@@ -18,6 +18,7 @@ from consumer.cli.common import (
     keyring,
     load_settings,
     print_json,
+    retry_hint,
     wait_for,
 )
 from consumer.credentials import Keyring
@@ -114,7 +115,7 @@ def set_tenant(
         if value is not None
     }
 
-    async def store() -> str:
+    async def store() -> tuple[str, str | None]:
         async with database(settings) as pool:
             known = await tenants.get(pool, tenant_id)
             if known is None:
@@ -124,11 +125,15 @@ def set_tenant(
                 if password is not None:
                     sealed = keys.encrypt(password, tenant_id=tenant_id)
                     account = replace(account, sedna_password_encrypted=sealed)
-            await tenants.put(pool, replace(account, **changes))  # type: ignore[arg-type]
-            return "set up" if known is None else "changed"
+            account = replace(account, **changes)  # type: ignore[arg-type]
+            await tenants.put(pool, account)
+            hint = await retry_hint(pool, tenant_id) if account.is_active else None
+            return "set up" if known is None else "changed", hint
 
-    done = wait_for(store())
+    done, hint = wait_for(store())
     click.echo(f"tenant {tenant_id} {done}")
+    if hint is not None:
+        click.echo(hint)
 
 
 def _new(
