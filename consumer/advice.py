@@ -17,11 +17,12 @@ _WHAT_TO_DO: Final[Mapping[ErrorCode, str]] = {
         "The first one stays. If this one is right, change the record in Sedna by hand."
     ),
     ErrorCode.HOTEL_NOT_FOUND: (
-        "Add the hotel in Sedna, or name it as Sedna does (or by sedna_hotel_id); then publish the "
-        "event again."
+        "Say which hotel it is: sedna-sync hotel map TENANT NAME HOTEL_ID. Or add the hotel in "
+        "Sedna, or name it as Sedna does. Then publish the event again."
     ),
     ErrorCode.HOTEL_AMBIGUOUS: (
-        "Name the hotel in full, or by sedna_hotel_id, and publish the event again."
+        "Say which hotel it is: sedna-sync hotel map TENANT NAME HOTEL_ID. Or name it in full, or "
+        "by sedna_hotel_id. Then publish the event again."
     ),
     ErrorCode.ROOM_TYPE_UNKNOWN: (
         "Add the room type in Sedna, or use a code that is known; then publish the event again."

@@ -105,7 +105,8 @@ def _no_hotel(
         return Refused(
             ErrorCode.HOTEL_AMBIGUOUS,
             f"hotel {name!r} fits {_listed(match.candidates)}: name the hotel in full or by "
-            f"sedna_hotel_id, and publish the event again",
+            f"sedna_hotel_id, or say which it is with `sedna-sync hotel map {tenant_id}`; then "
+            f"publish the event again",
             details,
         )
     candidates = match.candidates if isinstance(match, NotFound) else ()
@@ -121,9 +122,12 @@ def _no_hotel(
         ),
     }[why]
     near = f"; similar: {_listed(candidates)}" if candidates else ""
+    mend = "add the hotel in Sedna or mend the event"
+    if why is not WhyNot.EVENT_ID_UNKNOWN:  # an id in the event counts before any mapping
+        mend += f", or say which it is with `sedna-sync hotel map {tenant_id}`"
     return Refused(
         ErrorCode.HOTEL_NOT_FOUND,
-        f"{what}{near}: add the hotel in Sedna or mend the event, and publish it again",
+        f"{what}{near}: {mend}; then publish it again",
         details,
     )
 

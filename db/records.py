@@ -258,9 +258,10 @@ class TenantSettings:
 class HotelMapping:
     """A person's word on which hotel a spelling means."""
 
-    name_key: str
-    name: str
-    hotel_id: int
+    name_key: str  #: what all its spellings have in common; see `consumer.sedna.matching`
+    name: str  #: as the person wrote it
+    hotel_id: int  #: Sedna's
+    created_at: datetime | None = None  #: None: not read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,15 @@ class Status:
     leases: tuple[Lease, ...] | None  #: likewise
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedHotel:
+    """The hotel that a failed sync names."""
+
+    error_code: str
+    hotel_name: str
+    by_id: bool  #: its event names the hotel by id, which counts before the name
+
+
 async def read(pool: Pool) -> Status:
     """How things stand for all tenants."""
     open_breakers = await breakers.every(pool)
@@ -113,6 +122,21 @@ async def read_tenant(pool: Pool, tenant_id: str) -> Status:
                 unpublished=None,
                 leases=None,
             )
+
+
+async def failed_hotels(
+    pool: Pool, tenant_id: str, *, codes: Sequence[str], limit: int
+) -> list[FailedHotel]:
+    """What hotels the failed syncs of one tenant name, of those that failed with these codes.
+
+    At most `limit` of them, in no order.
+    """
+    with translated():
+        async with _snapshot(pool) as connection:
+            rows = await connection.fetch(
+                _QUERIES["failed_hotels_of"], tenant_id, list(codes), limit
+            )
+    return [FailedHotel(**dict(row)) for row in rows]
 
 
 @asynccontextmanager

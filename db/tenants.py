@@ -1,5 +1,7 @@
 """Tenants' settings and hotel mappings; their changes are told by :mod:`db.notices`."""
 
+from collections.abc import Sequence
+
 from db import sql
 from db.errors import translated
 from db.pool import Pool
@@ -40,10 +42,33 @@ async def put(pool: Pool, settings: TenantSettings) -> None:
         )
 
 
-async def replace_password(pool: Pool, tenant_id: str, *, old: bytes, new: bytes) -> bool:
-    """Put another ciphertext in place of `old`; False if it is no longer the one stored."""
+async def count(pool: Pool) -> int:
+    """How many tenants there are."""
     with translated():
-        return await pool.fetchval(_QUERIES["replace_password"], tenant_id, old, new) is not None
+        return int(await pool.fetchval(_QUERIES["count"]))
+
+
+async def passwords(pool: Pool, *, after: str, limit: int) -> list[tuple[str, bytes]]:
+    """A page of all tenants' ids and ciphertexts, by tenant id; `after` "" begins."""
+    with translated():
+        rows = await pool.fetch(_QUERIES["passwords"], after, limit)
+    return [(row["tenant_id"], row["sedna_password_encrypted"]) for row in rows]
+
+
+async def replace_passwords(pool: Pool, changes: Sequence[tuple[str, bytes, bytes]]) -> set[str]:
+    """Put other ciphertexts in place; those whose old one is no longer stored stay as they are.
+
+    Args:
+        pool: connections.
+        changes: tenant id, ciphertext that is stored, ciphertext that takes its place.
+
+    Returns:
+        the tenants whose ciphertext was replaced.
+    """
+    columns = [list(column) for column in zip(*changes, strict=True)] or [[], [], []]
+    with translated():
+        rows = await pool.fetch(_QUERIES["replace_passwords"], *columns)
+    return {row["tenant_id"] for row in rows}
 
 
 async def remove(pool: Pool, tenant_id: str) -> bool:
@@ -57,3 +82,32 @@ async def mappings(pool: Pool, tenant_id: str) -> list[HotelMapping]:
     with translated():
         rows = await pool.fetch(_QUERIES["mappings"], tenant_id)
     return [HotelMapping(**dict(row)) for row in rows]
+
+
+async def mappings_page(
+    pool: Pool, tenant_id: str, *, after: str, limit: int
+) -> list[HotelMapping]:
+    """A page of one tenant's mappings, by their keys; `after` "" begins."""
+    with translated():
+        rows = await pool.fetch(_QUERIES["mappings_page"], tenant_id, after, limit)
+    return [HotelMapping(**dict(row)) for row in rows]
+
+
+async def put_mapping(pool: Pool, tenant_id: str, mapping: HotelMapping) -> HotelMapping | None:
+    """Store a mapping of a tenant that has settings; returns the one whose place it took.
+
+    Raises:
+        DatabaseError: the tenant has no settings.
+    """
+    with translated():
+        row = await pool.fetchrow(
+            _QUERIES["put_mapping"], tenant_id, mapping.name_key, mapping.name, mapping.hotel_id
+        )
+    return None if row is None else HotelMapping(**dict(row))
+
+
+async def remove_mapping(pool: Pool, tenant_id: str, name_key: str) -> HotelMapping | None:
+    """Forget a mapping; returns what it was, None if there was none."""
+    with translated():
+        row = await pool.fetchrow(_QUERIES["remove_mapping"], tenant_id, name_key)
+    return None if row is None else HotelMapping(**dict(row))

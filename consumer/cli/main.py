@@ -10,6 +10,7 @@ import click
 
 from consumer.cli.demo import demo
 from consumer.cli.doctor import doctor
+from consumer.cli.hotel import hotel
 from consumer.cli.migrate import migrate
 from consumer.cli.retry import retry
 from consumer.cli.run import run
@@ -30,7 +31,7 @@ def cli() -> None:
     """
 
 
-for command in (run, migrate, doctor, status, retry, tenant, schema, demo):
+for command in (run, migrate, doctor, status, retry, tenant, hotel, schema, demo):
     cli.add_command(command)
 
 

@@ -5,11 +5,15 @@ of the machine could read in the process list; and it is shown nowhere.
 """
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
 
 from consumer.cli.common import (
     TenantId,
@@ -22,8 +26,8 @@ from consumer.cli.common import (
     wait_for,
 )
 from consumer.credentials import Keyring
+from consumer.rotation import Rotation, rotate
 from db import tenants
-from db.pool import Pool
 from db.records import TenantSettings
 
 _NEEDS = ("DATABASE_URL", "ENCRYPTION_KEYS")
@@ -227,34 +231,50 @@ def remove_tenant(*, tenant_id: str) -> None:
 
 @tenant.command("rotate-keys")
 @as_json
-def rotate_keys(*, as_json: bool) -> None:
+def rotate_keys(*, as_json: bool) -> int:
     """Encrypt all passwords with the first of ENCRYPTION_KEYS.
 
-    After it the other keys can be taken out of the setting.
+    After it the other keys can be taken out of the setting. If it is interrupted, run it again.
     """
     settings = load_settings(*_NEEDS)
     keys = keyring(settings)
 
-    async def rotate() -> tuple[int, int]:
+    async def work() -> Rotation:
         async with database(settings) as pool:
-            found = await tenants.every(pool)
-            changed = [await _rotate(pool, keys, each) for each in found]
-            return sum(changed), len(found)
+            with _progress(await tenants.count(pool)) as on_progress:
+                return await rotate(pool, keys, on_progress=on_progress)
 
-    changed, total = wait_for(rotate())
+    done = wait_for(work())
     if as_json:
-        print_json({"changed": changed, "tenants": total, "active_key": keys.active})
+        print_json(
+            {
+                "changed": done.changed,
+                "tenants": done.tenants,
+                "active_key": keys.active,
+                "unopened": dict(done.unopened),
+            }
+        )
     else:
-        click.echo(f"{changed} of {total} passwords encrypted anew with key {keys.active}")
+        click.echo(
+            f"{done.changed} of {done.tenants} passwords encrypted anew with key {keys.active}"
+        )
+        for reason in done.unopened.values():
+            click.echo(f"sedna-sync: {reason}", err=True)
+    return 1 if done.unopened else 0
 
 
-async def _rotate(pool: Pool, keys: Keyring, account: TenantSettings) -> bool:
-    old = account.sedna_password_encrypted
-    if keys.key_of(old, tenant_id=account.tenant_id) == keys.active:
-        return False
-    password = keys.decrypt(old, tenant_id=account.tenant_id)
-    new = keys.encrypt(password, tenant_id=account.tenant_id)
-    return await tenants.replace_password(pool, account.tenant_id, old=old, new=new)
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """A bar at a terminal; it goes to standard error, where it mixes with no result."""
+    console = Console(stderr=True)
+    with Progress(
+        *Progress.get_default_columns(),
+        MofNCompleteColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("tenants", total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 def _shown(account: TenantSettings) -> dict[str, object]:

@@ -70,6 +70,13 @@ SELECT tenant_id, error_code, count(*) AS count FROM syncs
 WHERE state = 'failed' AND tenant_id = $1
 GROUP BY tenant_id, error_code
 
+-- name: failed_hotels_of
+SELECT error_code, payload ->> 'hotel_name' AS hotel_name,
+       payload ->> 'sedna_hotel_id' IS NOT NULL AS by_id
+FROM syncs
+WHERE state = 'failed' AND tenant_id = $1 AND error_code = ANY ($2::text[])
+LIMIT $3
+
 -- name: outbox
 -- How many answers wait for Kafka, and since when the first of them does.
 SELECT (SELECT count(*) FROM outbox) AS count,

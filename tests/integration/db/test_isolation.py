@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from db import retries, settlement, tenants, work
+from db import retries, settlement, status, tenants, work
 from db.inbox import registration
 from db.pool import Pool
 from db.records import Registered, Stream
@@ -117,8 +117,20 @@ async def test_settings_and_mappings_are_one_tenants(pool: Pool) -> None:
     await pool.execute("INSERT INTO hotel_mappings VALUES ($1, 'a', 'A', 1)", TENANT)
     assert await tenants.get(pool, OTHER) is None
     assert await tenants.mappings(pool, OTHER) == []
+    assert await tenants.mappings_page(pool, OTHER, after="", limit=10) == []
+    assert await tenants.remove_mapping(pool, OTHER, "a") is None
     assert await tenants.remove(pool, OTHER) is False
-    assert await tenants.replace_password(pool, OTHER, old=b"x", new=b"y") is False
+    assert await tenants.replace_passwords(pool, [(OTHER, b"x", b"y")]) == set()
     found = await tenants.get(pool, TENANT)
     assert found is not None
     assert found.sedna_password_encrypted == b"x"
+    assert [each.name_key for each in await tenants.mappings(pool, TENANT)] == ["a"]
+
+
+async def test_what_hotels_failed_syncs_name_is_one_tenants(pool: Pool) -> None:
+    (place,) = await inserted(pool, reservation("V1", payload='{"hotel_name": "Mandarin"}'))
+    failed = settlement_of(place, state="failed", error_code="hotel_not_found")
+    await settlement.settle(pool, [failed])
+    codes = ["hotel_not_found"]
+    assert len(await status.failed_hotels(pool, TENANT, codes=codes, limit=10)) == 1
+    assert await status.failed_hotels(pool, OTHER, codes=codes, limit=10) == []

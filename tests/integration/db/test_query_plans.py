@@ -309,6 +309,7 @@ QUESTIONS: dict[str, tuple[list[Any], str]] = {
     "doubts_of": (["tenant-0"], "syncs_in_doubt"),
     "failures": ([], "syncs_failed_by_code"),
     "failures_of": (["tenant-1"], "syncs_failed_by_code"),
+    "failed_hotels_of": (["tenant-1", ["x", "y"], 500], "syncs_failed_by_code"),
 }
 
 

@@ -205,6 +205,27 @@ async def test_who_has_neither_settings_nor_work_is_not_found(pool: Pool) -> Non
     assert (await status.read_tenant(pool, TENANT)).tenants == ()
 
 
+async def test_the_hotels_that_failed_syncs_name_are_read_by_code_and_bounded(pool: Pool) -> None:
+    named = ['"hotel_name": "Mandarin"', '"hotel_name": "Mandarin", "sedna_hotel_id": 18']
+    places = await inserted(
+        pool,
+        *(reservation(f"V{n}", payload=f"{{{named[n % 2]}}}") for n in range(4)),
+        stop_sale(7, lane="hotel:1", payload='{"hotel_name": "Lara", "sedna_hotel_id": null}'),
+        reservation("W", payload='{"hotel_name": "Pending"}'),
+    )
+    await fail(pool, *places[:2], code="hotel_not_found")
+    await fail(pool, *places[2:4], code="room_type_unknown")
+    await fail(pool, places[4], code="hotel_ambiguous")
+    codes = ["hotel_not_found", "hotel_ambiguous"]
+    found = await status.failed_hotels(pool, TENANT, codes=codes, limit=10)
+    assert {(each.error_code, each.hotel_name, each.by_id) for each in found} == {
+        ("hotel_not_found", "Mandarin", False),
+        ("hotel_not_found", "Mandarin", True),
+        ("hotel_ambiguous", "Lara", False),
+    }
+    assert len(await status.failed_hotels(pool, TENANT, codes=codes, limit=2)) == 2
+
+
 async def test_messages_that_wait_for_kafka_are_counted(pool: Pool) -> None:
     empty = (await status.read(pool)).unpublished
     assert empty is not None

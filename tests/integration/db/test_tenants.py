@@ -26,7 +26,7 @@ SETTINGS = TenantSettings(
     max_in_flight=4,
     requests_per_second=0.5,
 )
-ADD_MAPPING = "INSERT INTO hotel_mappings VALUES ($1, $2, $3, $4)"
+MANDARIN = HotelMapping(name_key="mandarin", name="Mandarin", hotel_id=18)
 
 
 async def stored(pool: Pool, tenant_id: str = TENANT) -> TenantSettings:
@@ -90,22 +90,77 @@ async def test_a_tenant_that_nobody_put_has_no_settings(pool: Pool) -> None:
 async def test_removing_a_tenant_takes_its_mappings_along_and_nobody_elses(pool: Pool) -> None:
     for tenant_id in (TENANT, "agency-8"):
         await tenants.put(pool, replace(SETTINGS, tenant_id=tenant_id))
-        await pool.execute(ADD_MAPPING, tenant_id, "mandarin", "Mandarin", 18)
+        await tenants.put_mapping(pool, tenant_id, MANDARIN)
     assert await tenants.remove(pool, TENANT) is True
     assert await tenants.get(pool, TENANT) is None
     assert await tenants.mappings(pool, TENANT) == []
-    mapping = HotelMapping(name_key="mandarin", name="Mandarin", hotel_id=18)
-    assert await tenants.mappings(pool, "agency-8") == [mapping]
+    assert await tenants.mappings(pool, "agency-8") == [MANDARIN]
 
 
 async def test_a_password_is_replaced_only_where_nobody_changed_it_meanwhile(pool: Pool) -> None:
     await tenants.put(pool, SETTINGS)
     old = SETTINGS.sedna_password_encrypted
-    assert await tenants.replace_password(pool, TENANT, old=b"another", new=b"new") is False
-    assert await tenants.replace_password(pool, "agency-8", old=old, new=b"new") is False
+    await tenants.put(pool, replace(SETTINGS, tenant_id="other"))
+    wrong = [(TENANT, b"another", b"new"), ("agency-8", old, b"new")]
+    assert await tenants.replace_passwords(pool, wrong) == set()
     assert (await stored(pool)).sedna_password_encrypted == old
-    assert await tenants.replace_password(pool, TENANT, old=old, new=b"new") is True
+    right = [(TENANT, old, b"new"), ("other", b"another", b"new")]
+    assert await tenants.replace_passwords(pool, right) == {TENANT}
     assert (await stored(pool)).sedna_password_encrypted == b"new"
+    assert (await stored(pool, "other")).sedna_password_encrypted == old
+    assert await tenants.replace_passwords(pool, []) == set()
+
+
+async def test_all_passwords_are_read_in_pages(pool: Pool) -> None:
+    names = [f"t{number}" for number in range(5)]
+    for name in names:
+        await tenants.put(pool, replace(SETTINGS, tenant_id=name))
+    assert await tenants.count(pool) == 5
+    pages, after = [], ""
+    while page := await tenants.passwords(pool, after=after, limit=2):
+        pages.append(page)
+        after = page[-1][0]
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert [name for page in pages for name, _ in page] == names
+    assert {blob for page in pages for _, blob in page} == {SETTINGS.sedna_password_encrypted}
+
+
+async def test_a_mapping_is_put_replaced_and_removed_and_each_says_what_was_there(
+    pool: Pool,
+) -> None:
+    await tenants.put(pool, SETTINGS)
+    assert await tenants.put_mapping(pool, TENANT, MANDARIN) is None
+    (first,) = await tenants.mappings_page(pool, TENANT, after="", limit=10)
+    assert first.created_at is not None
+    assert replace(first, created_at=None) == MANDARIN
+    assert await tenants.mappings(pool, TENANT) == [MANDARIN]
+
+    other = replace(MANDARIN, name="MANDARIN!", hotel_id=28)
+    assert await tenants.put_mapping(pool, TENANT, other) == first
+    (second,) = await tenants.mappings_page(pool, TENANT, after="", limit=10)
+    assert replace(second, created_at=None) == other
+    assert second.created_at is not None
+    assert second.created_at > first.created_at
+
+    assert await tenants.remove_mapping(pool, TENANT, "mandarin") == second
+    assert await tenants.remove_mapping(pool, TENANT, "mandarin") is None
+    assert await tenants.mappings(pool, TENANT) == []
+
+
+async def test_mappings_are_read_in_pages(pool: Pool) -> None:
+    await tenants.put(pool, SETTINGS)
+    for key in "cab":
+        await tenants.put_mapping(pool, TENANT, replace(MANDARIN, name_key=key))
+    pages = [
+        [each.name_key for each in await tenants.mappings_page(pool, TENANT, after=after, limit=2)]
+        for after in ("", "b", "c")
+    ]
+    assert pages == [["a", "b"], ["c"], []]
+
+
+async def test_a_tenant_without_settings_can_have_no_mapping(pool: Pool) -> None:
+    with pytest.raises(DatabaseError):
+        await tenants.put_mapping(pool, TENANT, MANDARIN)
 
 
 @pytest.mark.parametrize(
@@ -173,9 +228,7 @@ async def test_every_change_of_settings_is_reported_with_the_tenant_that_it_is_a
         assert await listener.changed.get() == "agency-8"
         await tenants.put(pool, replace(SETTINGS, is_active=True))
         assert await listener.changed.get() == TENANT
-        await tenants.replace_password(
-            pool, TENANT, old=SETTINGS.sedna_password_encrypted, new=b"new"
-        )
+        await tenants.replace_passwords(pool, [(TENANT, SETTINGS.sedna_password_encrypted, b"new")])
         assert await listener.changed.get() == TENANT
         await tenants.remove(pool, TENANT)
         assert await listener.changed.get() == TENANT
@@ -184,11 +237,11 @@ async def test_every_change_of_settings_is_reported_with_the_tenant_that_it_is_a
 async def test_every_change_of_a_mapping_is_reported(url: str, pool: Pool) -> None:
     await tenants.put(pool, SETTINGS)
     async with listening(url) as listener:
-        await pool.execute(ADD_MAPPING, TENANT, "mandarin", "Mandarin", 18)
+        await tenants.put_mapping(pool, TENANT, MANDARIN)
         assert await listener.changed.get() == TENANT
-        await pool.execute("UPDATE hotel_mappings SET hotel_id = 28")
+        await tenants.put_mapping(pool, TENANT, replace(MANDARIN, hotel_id=28))
         assert await listener.changed.get() == TENANT
-        await pool.execute("DELETE FROM hotel_mappings")
+        await tenants.remove_mapping(pool, TENANT, "mandarin")
         assert await listener.changed.get() == TENANT
 
 
