@@ -36,7 +36,7 @@ bench: venv ## measure; ARGS=… selects
 chaos: venv ## ten minutes of faults of every kind, then a judgement; ARGS='--seed 7 --faults 1000 --duration 600'
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-schemas: venv ## write the JSON Schemas and the AsyncAPI document anew from the models
+schemas: venv ## write the JSON Schemas, the AsyncAPI and the OpenAPI document anew from the models
 	$(BIN)/sedna-sync schema export schemas/generated
 
 pins: venv ## resolve pyproject.toml into requirements/*.txt anew (UPGRADE=--upgrade takes newer versions)

@@ -8,6 +8,11 @@ from collections.abc import Collection, Mapping
 import httpx2
 
 from consumer.accounts import Account, Accounts, TenantWatch
+from consumer.api.app import build_api, guarded
+from consumer.api.claims import Rules
+from consumer.api.key_set import KeySet
+from consumer.api.server import ApiServer
+from consumer.api.tokens import Authenticate, Keys, Secret, Tokens
 from consumer.backlog import Backlog
 from consumer.breaker import Breaker, BreakerPolicy
 from consumer.clock import Clock, SystemClock
@@ -20,9 +25,12 @@ from consumer.intake import Intake
 from consumer.kafka import build_bulk_producer, build_consumer, build_producer, end_offsets
 from consumer.lanes import Lanes
 from consumer.leases import Leases
+from consumer.logs import get_logger
+from consumer.metrics import Metrics
 from consumer.ownership import Ownership, Place
 from consumer.processor import Processor
 from consumer.publisher import Publisher
+from consumer.readiness import Readiness
 from consumer.rebalance import Drain, RebalanceListener
 from consumer.registrar import Registrar
 from consumer.sedna.catalogue import Catalogue
@@ -43,6 +51,13 @@ from db.pool import open_pool
 from db.records import TenantSettings
 from schemas.kinds import Kind
 
+_log = get_logger(__name__)
+
+#: Connections of the HTTP API, which are its own: callers cannot take those of the work.
+_API_CONNECTIONS = 4
+#: Seconds that one of the API's statements may take.
+_API_STATEMENT = 10.0
+
 
 async def build(settings: Settings) -> Service:
     """A service that is ready to run; the database is connected and checked, Kafka is not yet.
@@ -57,6 +72,9 @@ async def build(settings: Settings) -> Service:
     pool = await open_pool(database_url, max_size=10, command_timeout=10)
     try:
         await migrate.check(pool)
+        api_pool = await open_pool(
+            database_url, max_size=_API_CONNECTIONS, command_timeout=_API_STATEMENT
+        )
     except BaseException:
         await pool.close()
         raise
@@ -185,6 +203,11 @@ async def build(settings: Settings) -> Service:
         lanes.wake_tenant(tenant_id)
         dispatcher.kick()
 
+    readiness = Readiness(
+        pool=api_pool, consumer=consumer, ownership=ownership, clock=clock.elapsed
+    )
+    api = build_api(pool=api_pool, readiness=readiness, metrics=Metrics())
+
     return Service(
         pool=pool,
         consumer=consumer,
@@ -220,6 +243,13 @@ async def build(settings: Settings) -> Service:
             on_work=backlog.told,
             on_reconnected=(accounts.forget_all, backlog.look),
         ),
+        api=ApiServer(
+            guarded(api, authenticate=build_authentication(settings, clock)),
+            host=settings.api_host,
+            port=settings.api_port,
+        ),
+        api_pool=api_pool,
+        readiness=readiness,
     )
 
 
@@ -229,6 +259,29 @@ def _breaker_policy(settings: Settings) -> BreakerPolicy:
         cool_down=settings.breaker_cool_down,
         longest=settings.retry_cap,
     )
+
+
+def build_authentication(settings: Settings, clock: Clock) -> Authenticate | None:
+    """Who judges the callers' tokens; None if no key is set that could sign one."""
+    keys: Keys
+    if settings.api_jwt_secret is not None:
+        algorithm = settings.api_jwt_algorithm or "HS256"
+        keys = Secret(settings.api_jwt_secret.get_secret_value())
+    elif settings.api_jwks_url is not None:
+        algorithm = settings.api_jwt_algorithm or "RS256"
+        keys = KeySet(url=settings.api_jwks_url, algorithm=algorithm, clock=clock.elapsed)
+    else:
+        _log.info(
+            "api_not_configured",
+            do="set SEDNA_SYNC_API_JWT_SECRET or SEDNA_SYNC_API_JWKS_URL to open /api",
+        )
+        return None
+    return Tokens(
+        algorithm=algorithm,
+        keys=keys,
+        rules=Rules(audience=settings.api_jwt_audience, leeway=settings.api_jwt_leeway),
+        now=lambda: clock.now().timestamp(),
+    ).tenant_of
 
 
 class AccountBuilder:

@@ -97,6 +97,8 @@ def configure(*, level: str, json: bool) -> None:
     root.setLevel(threshold)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    # It tells of each bad request of a stranger; what failed here, the API logs itself.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     # Ten times a second, of a topic that is missing; the service says so once.
     logging.getLogger("aiokafka.cluster").setLevel(logging.CRITICAL)
     # While Postgres is away, with a traceback; who needs Postgres says that it is.

@@ -56,6 +56,11 @@ class Ownership:
         """Own nothing any more."""
         self.assign({}, {})
 
+    @property
+    def assigned(self) -> bool:
+        """Whether the group has given us our share, be it nothing."""
+        return bool(self._counts)
+
     def owns(self, kind: Kind, partition: int) -> bool:
         """Whether work of a partition of origin is ours."""
         count = self._counts.get(kind, 0)

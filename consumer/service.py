@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from consumer.accounts import Accounts, TenantWatch
+from consumer.api.server import ApiServer
 from consumer.backlog import Backlog
 from consumer.delivery import Delivery
 from consumer.dispatcher import Dispatcher
@@ -16,6 +17,7 @@ from consumer.leases import Leases
 from consumer.logs import get_logger
 from consumer.processor import Processor
 from consumer.publisher import Publisher
+from consumer.readiness import Readiness
 from consumer.rebalance import Drain, RebalanceListener
 from consumer.settler import Settler
 from consumer.watchdog import ConsumerStalled, Watchdog
@@ -50,6 +52,9 @@ class Service:
         drain: Drain,
         watchdog: Watchdog,
         tenant_watch: TenantWatch,
+        api: ApiServer,
+        api_pool: Pool,
+        readiness: Readiness,
     ) -> None:
         self._pool = pool
         self._consumer = consumer
@@ -68,6 +73,9 @@ class Service:
         self._drain = drain
         self._watchdog = watchdog
         self._tenant_watch = tenant_watch
+        self._api = api
+        self._api_pool = api_pool
+        self._readiness = readiness
         self._stop = asyncio.Event()
         self._failure: ConsumerStalled | KafkaError | None = None  # why reading has ended
 
@@ -79,11 +87,13 @@ class Service:
         """Run until stopped.
 
         Raises:
+            SettingsError: the HTTP API's port cannot be had.
             KafkaError: the brokers cannot be reached at the start, or reading has failed for good.
             ConsumerStalled: reading stands still and does not say why.
             ExceptionGroup: a part has failed in a way that is not foreseen.
         """
         try:
+            self._api.bind()
             await self._delivery.start()
             await self._look_for_topics()
             self._subscribe()
@@ -104,17 +114,22 @@ class Service:
                 ]
                 dispatching = tasks.create_task(self._dispatcher.run(), name="dispatch")
                 reading = tasks.create_task(self._read(), name="read")
+                serving = tasks.create_task(self._api.run(), name="serve HTTP")
                 stopping = tasks.create_task(self._stop.wait(), name="stop")
                 _log.info("started", topics=list(self._topics))
                 # Whatever ends first: being told to stop, or reading, which has then failed.
                 await asyncio.wait([stopping, reading], return_when=asyncio.FIRST_COMPLETED)
                 _log.info("stopping")
+                self._readiness.stopping = True
                 self._intake.stop()
                 # A poll of a consumer that has stalled, or is in a rebalance, need not come back.
                 await asyncio.wait([reading], timeout=_GOODBYE)
                 reading.cancel()
                 self._dispatcher.stop()
                 drained = await self._drain()
+                # Until here it answers probes, and callers who wait for the outcome of a sync.
+                self._api.stop()
+                await serving
                 for task in [*background, dispatching, stopping]:
                     task.cancel()
                 _log.info("drained" if drained else "stopped_with_work_in_flight")
@@ -165,7 +180,9 @@ class Service:
             with suppress(KafkaError):
                 leaving.result()
         await self._delivery.close()
+        self._api.close()
         await self._accounts.aclose()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GOODBYE):
-                await self._pool.close()
+        for pool in (self._api_pool, self._pool):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE):
+                    await pool.close()

@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -49,6 +50,34 @@ def _database_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _signing_secret(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value().encode()) < _SECRET_BYTES:
+        raise ValueError(
+            f"must have at least {_SECRET_BYTES} bytes, or tokens can be forged; make one with "
+            "`openssl rand -base64 48`"
+        )
+    return secret
+
+
+def _key_set_url(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        on_this_machine = url.hostname in {"localhost", "127.0.0.1", "::1"}
+        right = bool(url.hostname) and url.username is None and url.password is None
+    except ValueError:
+        on_this_machine = right = False
+    else:
+        right &= url.scheme == "https" or (url.scheme == "http" and on_this_machine)
+    if not right:
+        raise ValueError(
+            "must be an https:// URL without user and password (http:// only of this machine), "
+            "since whoever can change the keys on their way can forge tokens"
+        )
+    return text
+
+
+#: Of a secret that signs tokens: as many as the hash of HS256 has.
+_SECRET_BYTES = 32
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=249)]
 
@@ -77,11 +106,13 @@ class Settings(BaseModel):
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
 
     encryption_keys: Annotated[SecretStr, AfterValidator(_keyring)] | None = None
-    api_jwt_secret: SecretStr | None = None
-    api_jwks_url: str | None = None
+    api_jwt_secret: Annotated[SecretStr, AfterValidator(_signing_secret)] | None = None
+    api_jwks_url: Annotated[str, AfterValidator(_key_set_url)] | None = None
+    api_jwt_algorithm: Literal["HS256", "RS256", "ES256"] | None = None  #: None: by the key's kind
     api_jwt_audience: str | None = None
+    api_jwt_leeway: float = Field(default=30, ge=0, le=300, allow_inf_nan=False)  #: seconds
 
-    api_host: str = "127.0.0.1"
+    api_host: Annotated[str, Field(min_length=1, max_length=253)] = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -151,6 +182,7 @@ class Settings(BaseModel):
             raise SettingsError(
                 f"two of the settings {PREFIX}TOPIC_* name the same topic: give each its own"
             )
+        self._check_tokens()
         if self.kafka_security_protocol.startswith("SASL") and not (
             self.kafka_sasl_username and self.kafka_sasl_password
         ):
@@ -164,6 +196,25 @@ class Settings(BaseModel):
                 raise SettingsError(
                     f"{PREFIX}{name.upper()} names no file that is there: set it to a PEM file"
                 )
+
+    def _check_tokens(self) -> None:
+        if self.api_jwt_secret is not None and self.api_jwks_url is not None:
+            raise SettingsError(
+                f"{PREFIX}API_JWT_SECRET and {PREFIX}API_JWKS_URL are both set: unset the one that "
+                "does not sign the callers' tokens"
+            )
+        symmetric = self.api_jwt_algorithm == "HS256"
+        if symmetric and self.api_jwks_url is not None:
+            raise SettingsError(
+                f"{PREFIX}API_JWT_ALGORITHM is HS256, but {PREFIX}API_JWKS_URL gives public keys: "
+                "set it to RS256 or ES256"
+            )
+        if self.api_jwt_algorithm and not symmetric and self.api_jwt_secret is not None:
+            raise SettingsError(
+                f"{PREFIX}API_JWT_ALGORITHM is {self.api_jwt_algorithm}, but "
+                f"{PREFIX}API_JWT_SECRET is a secret: set it to HS256, or give the public keys by "
+                f"{PREFIX}API_JWKS_URL instead"
+            )
 
 
 #: (what must not be longer, than what, why)

@@ -97,6 +97,16 @@ async def connect(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":
     return connection
 
 
+async def answers(pool: Pool) -> None:
+    """Return once the server has answered a question.
+
+    Raises:
+        DatabaseError: it does not.
+    """
+    with translated():
+        await pool.fetchval("SELECT 1")
+
+
 @contextmanager
 def _connecting(database_url: str) -> Iterator[None]:
     """Say in one line which server it was, and nothing that the URL keeps secret."""

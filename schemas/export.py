@@ -5,6 +5,7 @@ contract shows in review; a test holds that the kept ones are what the models sa
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ def documents() -> dict[str, str]:
     return found
 
 
-def export(directory: Path) -> list[Path]:
+def export(directory: Path, *, others: Mapping[str, str] | None = None) -> list[Path]:
     """Write the documents into ``directory``, which is made if it is missing.
 
     Files of other names are left alone.
+
+    Args:
+        directory: Where to.
+        others: Documents that are written beside them: file name to text.
 
     Returns:
         The files that were written.
@@ -32,7 +37,7 @@ def export(directory: Path) -> list[Path]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, text in documents().items():
+    for name, text in (documents() | dict(others or {})).items():
         path = directory / name
         path.write_text(text, encoding="utf-8")
         written.append(path)

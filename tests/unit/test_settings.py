@@ -48,6 +48,7 @@ def test_without_any_variable_the_defaults_of_the_design_hold() -> None:
         "sedna.deadletter",
     )
     assert (settings.api_host, settings.api_port) == ("127.0.0.1", 8080)
+    assert (settings.api_jwt_algorithm, settings.api_jwt_leeway) == (None, 30)
     assert (settings.log_level, settings.log_format) == ("INFO", "json")
     assert (settings.connect_timeout, settings.request_timeout) == (5, 30)
     assert (settings.max_in_flight, settings.max_in_flight_per_tenant) == (500, 16)
@@ -90,6 +91,19 @@ def test_a_setting_that_a_command_does_not_need_may_be_missing() -> None:
         ("ENCRYPTION_KEYS", f"k1:{SECRET}", "openssl rand -base64 32"),
         ("ENCRYPTION_KEYS", f"k1:{SECRET}ü", "openssl rand -base64 32"),
         ("ENCRYPTION_KEYS", f"{KEYS},k1:{SECRET}", "the id k1 stands there twice"),
+        ("API_JWT_SECRET", SECRET, "openssl rand -base64 48"),
+        ("API_JWT_SECRET", "ü" * 15, "at least 32 bytes"),
+        ("API_JWKS_URL", f"https://user:{SECRET}@idp.example/keys", "without user and password"),
+        ("API_JWKS_URL", f"https://{SECRET}@idp.example/keys", "without user and password"),
+        ("API_JWKS_URL", "http://idp.example/keys", "an https:// URL"),
+        ("API_JWKS_URL", "http://localhost.evil.example/keys", "an https:// URL"),
+        ("API_JWKS_URL", "file:///etc/passwd", "an https:// URL"),
+        ("API_JWKS_URL", "https://[", "an https:// URL"),
+        ("API_JWKS_URL", "https://", "an https:// URL"),
+        ("API_JWT_ALGORITHM", "none", "'HS256', 'RS256' or 'ES256'"),
+        ("API_JWT_ALGORITHM", "HS512", "'HS256', 'RS256' or 'ES256'"),
+        ("API_JWT_LEEWAY", "-1", "0"),
+        ("API_JWT_LEEWAY", "301", "300"),
         ("API_PORT", SECRET, "integer"),
         ("API_PORT", "65536", "65535"),
         ("API_PORT", "-1", "0"),
@@ -131,6 +145,18 @@ def test_a_wrong_value_is_named_with_what_would_be_right(name: str, value: str, 
         (
             {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SASL_PASSWORD": SECRET},
             ("KAFKA_SASL_USERNAME",),
+        ),
+        (
+            {"API_JWT_SECRET": SECRET * 8, "API_JWKS_URL": "https://idp.example/keys"},
+            ("API_JWT_SECRET", "API_JWKS_URL"),
+        ),
+        (
+            {"API_JWT_SECRET": SECRET * 8, "API_JWT_ALGORITHM": "RS256"},
+            ("API_JWT_ALGORITHM", "API_JWT_SECRET", "API_JWKS_URL"),
+        ),
+        (
+            {"API_JWKS_URL": "https://idp.example/keys", "API_JWT_ALGORITHM": "HS256"},
+            ("API_JWT_ALGORITHM", "API_JWKS_URL"),
         ),
         ({"KAFKA_SSL_CAFILE": f"/nowhere/{SECRET}"}, ("KAFKA_SSL_CAFILE",)),
         ({"KAFKA_SSL_CERTFILE": f"/nowhere/{SECRET}"}, ("KAFKA_SSL_CERTFILE",)),
@@ -190,7 +216,7 @@ GOOD = {
     "ENCRYPTION_KEYS": KEYS,
     "KAFKA_SASL_PASSWORD": SECRET,
     "KAFKA_SSL_KEY_PASSWORD": SECRET,
-    "API_JWT_SECRET": SECRET,
+    "API_JWT_SECRET": SECRET * 5,
 }
 
 

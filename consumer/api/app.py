@@ -1,0 +1,72 @@
+"""Puts the API together: its routes, its errors, its document, and the guard around it all."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp
+
+from consumer.api import probes, syncs
+from consumer.api.guard import Guard
+from consumer.api.problems import Problem, handle_problems
+from consumer.api.tokens import Authenticate
+from consumer.metrics import Metrics
+from consumer.readiness import Readiness
+from db.pool import Pool
+
+_ABOUT = """\
+What became of a tenant's reservations and stop sales, and ways to mend what failed.
+
+All of `/api` needs a bearer token, a JWT whose claim `tenant_id` says the tenant: another tenant's
+things do not exist. Errors are `application/problem+json` (RFC 9457).
+"""
+
+
+def build_api(*, pool: Pool, readiness: Readiness, metrics: Metrics) -> FastAPI:
+    """The application without its guard: only for tests and for its document."""
+    app = FastAPI(
+        title="sedna-sync",
+        version=version("sedna-sync"),
+        description=_ABOUT,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # they load scripts from other people's servers
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    handle_problems(app)
+    app.include_router(syncs.routes(pool))
+    app.include_router(probes.routes(readiness=readiness, metrics=metrics))
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # the documented way
+    return app
+
+
+def guarded(app: FastAPI, *, authenticate: Authenticate | None) -> ASGIApp:
+    """The application as it is served.
+
+    Args:
+        app: the routes.
+        authenticate: gives a token's tenant; None refuses all of /api, since no key is set.
+    """
+    return Guard(app, authenticate=authenticate)
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        _say_problem(made)
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+def _say_problem(document: dict[str, Any]) -> None:
+    """Errors are problems here, and not what the framework would answer by itself."""
+    schemas = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs", {})
+    schemas[Problem.__name__] = problem
