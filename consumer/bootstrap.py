@@ -8,12 +8,13 @@ from collections.abc import Collection, Mapping
 import httpx2
 
 from consumer.accounts import Account, Accounts, TenantWatch
-from consumer.api.app import build_api, guarded
+from consumer.api.app import Parts, build_api, guarded
 from consumer.api.claims import Rules
 from consumer.api.key_set import KeySet
 from consumer.api.server import ApiServer
 from consumer.api.tokens import Authenticate, Keys, Secret, Tokens
 from consumer.backlog import Backlog
+from consumer.borrowing import from_service
 from consumer.breaker import Breaker, BreakerPolicy
 from consumer.clock import Clock, SystemClock
 from consumer.credentials import Keyring
@@ -21,6 +22,7 @@ from consumer.delivery import Delivery
 from consumer.dispatcher import Dispatcher
 from consumer.gate import AccountGate
 from consumer.gates import Gates
+from consumer.hotels import Hotels
 from consumer.intake import Intake
 from consumer.kafka import build_bulk_producer, build_consumer, build_producer, end_offsets
 from consumer.lanes import Lanes
@@ -206,7 +208,14 @@ async def build(settings: Settings) -> Service:
     readiness = Readiness(
         pool=api_pool, consumer=consumer, ownership=ownership, clock=clock.elapsed
     )
-    api = build_api(pool=api_pool, readiness=readiness, metrics=Metrics())
+    api = build_api(
+        Parts(
+            pool=api_pool,
+            hotels=Hotels(pool=api_pool, borrow=from_service(accounts)),
+            readiness=readiness,
+            metrics=Metrics(),
+        )
+    )
 
     return Service(
         pool=pool,

@@ -19,6 +19,11 @@ from schemas.kinds import Kind
 
 _QUERIES = sql.load("history")
 
+#: Without statistics, Postgres would rather collect all of a tenant's syncs and sort them.
+IN_ORDER = (
+    "SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off; "
+    "SET LOCAL enable_seqscan = off"
+)
 #: Above every id.
 NEWEST = 2**63 - 1
 #: Syncs that one page looks at where filters pass most of them over.
@@ -108,20 +113,22 @@ async def page(
     """
     most = limit if filters == Filters() else max(limit, _LOOKED_AT)
     with translated():
-        rows = await pool.fetch(
-            _QUERIES["page"],
-            *(tenant_id, older_than, most, limit),
-            filters.state,
-            filters.kind,
-            filters.code,
-            filters.in_doubt,
-            filters.hotel_id,
-            filters.hotel,
-            None if filters.first_day is None else filters.first_day.isoformat(),
-            None if filters.last_day is None else filters.last_day.isoformat(),
-            filters.registered_since,
-            filters.registered_before,
-        )
+        async with pool.acquire() as connection, connection.transaction(readonly=True):
+            await connection.execute(IN_ORDER)
+            rows = await connection.fetch(
+                _QUERIES["page"],
+                *(tenant_id, older_than, most, limit),
+                filters.state,
+                filters.kind,
+                filters.code,
+                filters.in_doubt,
+                filters.hotel_id,
+                filters.hotel,
+                None if filters.first_day is None else filters.first_day.isoformat(),
+                None if filters.last_day is None else filters.last_day.isoformat(),
+                filters.registered_since,
+                filters.registered_before,
+            )
     syncs = [_sync(row) for row in rows if row["sync_id"] is not None]
     if len(syncs) == limit:
         return Page(syncs=syncs, older_than=syncs[-1].id)

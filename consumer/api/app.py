@@ -1,5 +1,6 @@
 """Puts the API together: its routes, its errors, its document, and the guard around it all."""
 
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -7,10 +8,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
-from consumer.api import probes, syncs
+from consumer.api import breaker, hotels, probes, syncs
 from consumer.api.guard import Guard
 from consumer.api.problems import Problem, handle_problems
 from consumer.api.tokens import Authenticate
+from consumer.hotels import Hotels
 from consumer.metrics import Metrics
 from consumer.readiness import Readiness
 from db.pool import Pool
@@ -23,8 +25,18 @@ things do not exist. Errors are `application/problem+json` (RFC 9457).
 """
 
 
-def build_api(*, pool: Pool, readiness: Readiness, metrics: Metrics) -> FastAPI:
-    """The application without its guard: only for tests and for its document."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the routes work with."""
+
+    pool: Pool
+    hotels: Hotels
+    readiness: Readiness
+    metrics: Metrics
+
+
+def build_api(parts: Parts) -> FastAPI:
+    """The application, still without its guard."""
     app = FastAPI(
         title="sedna-sync",
         version=version("sedna-sync"),
@@ -36,8 +48,10 @@ def build_api(*, pool: Pool, readiness: Readiness, metrics: Metrics) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     handle_problems(app)
-    app.include_router(syncs.routes(pool))
-    app.include_router(probes.routes(readiness=readiness, metrics=metrics))
+    app.include_router(syncs.routes(parts.pool))
+    app.include_router(hotels.routes(parts.hotels))
+    app.include_router(breaker.routes(parts.pool))
+    app.include_router(probes.routes(readiness=parts.readiness, metrics=parts.metrics))
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # the documented way
     return app
 

@@ -7,10 +7,12 @@ from consumer.api.problems import Problem, title
 _MEANING = {
     401: "no token, or one that is not good",
     404: "there is no such thing, or it is another tenant's",
+    409: "the tenant has no Sedna account here that can be used",
     413: "the body is too large",
     422: "a value is not as documented",
     429: "too many requests of this tenant are running",
     500: "a mistake of ours; quote the `correlation_id`",
+    502: "Sedna did not answer as it should",
     503: "the API is not configured, the database is away, or too much is running",
 }
 

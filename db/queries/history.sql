@@ -35,8 +35,8 @@ LEFT JOIN (
                coalesce(payload ->> 'check_out', payload ->> 'date_to') AS last_day,
                state, in_doubt_since, attempts, next_attempt_at, sedna_rec_id, adopted,
                error_code, error_message, error_details, registered_at, updated_at, settled_at
-        -- One look for each, which a join could not promise.
-        FROM syncs WHERE syncs.id = found.id AND syncs.tenant_id = $1 LIMIT 1
+        -- One look for each, which a join could not promise. They are the tenant's, or were not found.
+        FROM syncs WHERE syncs.id = found.id LIMIT 1
     ) AS sync
 ) ON true
 ORDER BY sync.sync_id DESC

@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from db import retries, settlement, status, tenants, work
+from db import history, retries, settlement, sql, status, tenants, work
+from db.history import Filters
 from db.inbox import registration
 from db.pool import Pool
 from db.records import Registered, Stream
@@ -64,6 +65,16 @@ async def test_a_call_in_the_name_of_another_tenant_changes_no_row_and_answers_n
     assert await row(pool, place.id) == before
     for table in ("sync_attempts", "outbox"):
         assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
+
+
+async def test_the_history_is_one_tenants(pool: Pool) -> None:
+    (place,) = await inserted(pool, reservation("V1"))
+    await settlement.settle(pool, [settlement_of(place)])
+    queries = sql.load("history")
+    assert await history.one(pool, OTHER, place.id) is None
+    assert await pool.fetch(queries["attempts"], place.id, OTHER, 10) == []
+    listed = await history.page(pool, OTHER, Filters(), older_than=history.NEWEST, limit=10)
+    assert listed == history.Page(syncs=[], older_than=None)
 
 
 async def test_a_page_never_holds_another_tenants_work(pool: Pool) -> None:

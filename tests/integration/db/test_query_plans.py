@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from db import sql, status
+from db import history, sql, status
 from db.pool import Connection, connect
 from tests.integration.db.builders import NOW
 from tests.support.postgres import database
@@ -369,3 +369,40 @@ async def test_failed_ones_are_read_in_order_whatever_they_are_filtered_by(
     plan = await plan_of(states[state], queries()["retries.page"], *given)
     assert [node["Node Type"] for node in plan] == ["Limit", "Index Scan"]
     assert plan[-1]["Index Name"] == "syncs_failed_in_order"
+
+
+ANY: list[Any] = [None] * 10
+#: What a tenant asks of its history, its arguments, the indexes, and the rows that may be read.
+HISTORY: dict[str, tuple[list[Any], set[str], int]] = {
+    "page": (["tenant-1", 15_000, 100, 20, *ANY], {"syncs_by_tenant", "syncs_pkey"}, 120),
+    "one": ([501, "tenant-1"], {"syncs_pkey", "syncs_by_tenant"}, 1),
+    "attempts": ([501, "tenant-1", 200], {"sync_attempts_by_sync"}, 2),
+}
+FILTERED = ["tenant-1", 15_000, 100, 20, "failed", *ANY[1:]]
+
+
+def test_every_question_about_the_history_is_looked_at() -> None:
+    assert set(sql.load("history")) == set(HISTORY)
+
+
+@pytest.mark.parametrize("state", ["full", "unanalysed", "failures"])
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("name", [*HISTORY, "filtered page"])
+async def test_a_tenants_question_reads_as_much_as_it_is_told_and_no_row_of_others(
+    states: dict[str, Connection], state: str, mode: str, name: str
+) -> None:
+    connection = states[state]
+    given, indexes, most = HISTORY[name.removeprefix("filtered ")]
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        if "page" in name:
+            await connection.execute(history.IN_ORDER)
+        plan = await plan_of(
+            connection,
+            sql.load("history")[name.removeprefix("filtered ")],
+            *(FILTERED if "filtered" in name else given),
+        )
+    scans = [node for node in plan if node.get("Relation Name") in GROWING]
+    assert {node.get("Index Name") for node in scans} <= indexes
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) <= most
+    assert [node.get("Rows Removed by Filter", 0) for node in scans] == [0] * len(scans)
