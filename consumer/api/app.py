@@ -48,10 +48,11 @@ def build_api(parts: Parts) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     handle_problems(app)
-    app.include_router(syncs.routes(parts.pool))
-    app.include_router(hotels.routes(parts.hotels))
-    app.include_router(breaker.routes(parts.pool))
-    app.include_router(probes.routes(readiness=parts.readiness, metrics=parts.metrics))
+    # One flat table of routes, so that whoever looks through it misses none.
+    syncs.add_routes(app, pool=parts.pool)
+    hotels.add_routes(app, hotels=parts.hotels)
+    breaker.add_routes(app, pool=parts.pool)
+    probes.add_routes(app, readiness=parts.readiness, metrics=parts.metrics)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # the documented way
     return app
 

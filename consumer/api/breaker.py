@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from consumer.api.caller import Tenant
@@ -41,11 +41,15 @@ class Breaker(BaseModel):
     open_until: datetime | None = Field(None, description="one request is tried then")
 
 
-def routes(pool: Pool) -> APIRouter:
-    """The route, on this database."""
-    router = APIRouter(prefix="/api/sedna", tags=["breaker"], responses=GUARDED)
+def add_routes(app: FastAPI, *, pool: Pool) -> None:
+    """Add the route, on this database."""
 
-    @router.get("/breaker", summary="Whether anything is sent for the tenant at present")
+    @app.get(
+        "/api/sedna/breaker",
+        tags=["breaker"],
+        summary="Whether anything is sent for the tenant at present",
+        responses=GUARDED,
+    )
     async def show_breaker(tenant: Tenant) -> Breaker:
         """A change of the tenant's settings closes it at once."""
         found = await breakers.get(pool, tenant)
@@ -59,5 +63,3 @@ def routes(pool: Pool) -> APIRouter:
             opened_at=found.opened_at,
             open_until=found.open_until,
         )
-
-    return router

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
@@ -116,12 +116,14 @@ class MappingStored(MappingShown):
     retriable_is_all: bool = Field(description="false: there are more failed ones to look at")
 
 
-def routes(hotels: Hotels) -> APIRouter:
-    """The routes, on these hotels."""
-    router = APIRouter(prefix="/api/sedna", tags=["hotels"], responses=GUARDED)
+def add_routes(app: FastAPI, *, hotels: Hotels) -> None:
+    """Add the routes, on these hotels."""
 
-    @router.get(
-        "/hotels/search", summary="Look for a hotel by its name", responses=problems(409, 502)
+    @app.get(
+        "/api/sedna/hotels/search",
+        tags=["hotels"],
+        summary="Look for a hotel by its name",
+        responses=GUARDED | problems(409, 502),
     )
     async def search_hotels(
         tenant: Tenant, name: Annotated[_HotelName, Query(examples=["mandarin resort and spa"])]
@@ -143,10 +145,11 @@ def routes(hotels: Hotels) -> APIRouter:
             hotels=found.hotels,
         )
 
-    @router.put(
-        "/hotel-mappings",
+    @app.put(
+        "/api/sedna/hotel-mappings",
+        tags=["hotels"],
         summary="Say which hotel a name means",
-        responses=problems(404, 409, 413, 502),
+        responses=GUARDED | problems(404, 409, 413, 502),
     )
     async def map_hotel(tenant: Tenant, mapping: NewMapping) -> MappingStored:
         """From now on, in all spellings of the name; what had failed is not tried by itself."""
@@ -166,11 +169,12 @@ def routes(hotels: Hotels) -> APIRouter:
             retriable_is_all=stored.retriable_is_all,
         )
 
-    @router.delete(
-        "/hotel-mappings",
+    @app.delete(
+        "/api/sedna/hotel-mappings",
+        tags=["hotels"],
         summary="Take a mapping back",
         status_code=204,
-        responses=problems(404, 409),
+        responses=GUARDED | problems(404, 409),
     )
     async def unmap_hotel(tenant: Tenant, name: Annotated[_HotelName, Query()]) -> None:
         """Of this name, or of another spelling of it."""
@@ -180,8 +184,6 @@ def routes(hotels: Hotels) -> APIRouter:
             raise _refusal(error, tenant, "query") from None
         if removed is None:
             raise HTTPException(404, "the name is not mapped")
-
-    return router
 
 
 def _refusal(error: HotelsError, tenant: str, where: Literal["query", "body"]) -> Exception:

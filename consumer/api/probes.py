@@ -5,7 +5,7 @@ They show nothing of any tenant.
 
 import asyncio
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
@@ -17,17 +17,27 @@ from consumer.readiness import Readiness
 from consumer.sedna.single_flight import SingleFlight
 
 
-def routes(*, readiness: Readiness, metrics: Metrics) -> APIRouter:
-    """The routes, of this process."""
-    router = APIRouter(tags=["probes"], responses=problems(500, 503))
+def add_routes(app: FastAPI, *, readiness: Readiness, metrics: Metrics) -> None:
+    """Add the routes, of this process."""
     rendering: SingleFlight[bytes] = SingleFlight()
 
-    @router.get("/healthz", summary="Whether the process is alive")
+    @app.get(
+        "/healthz",
+        tags=["probes"],
+        summary="Whether the process is alive",
+        responses=problems(500, 503),
+    )
     async def healthz() -> Alive:
         """Says that the loop runs, and asks nobody: to start it anew would mend no database."""
         return Alive()
 
-    @router.get("/readyz", summary="Whether the process is fit for work", response_model=Ready)
+    @app.get(
+        "/readyz",
+        tags=["probes"],
+        summary="Whether the process is fit for work",
+        response_model=Ready,
+        responses=problems(500, 503),
+    )
     async def readyz() -> Ready | Response:
         """503 names what is missing: `postgres`, `kafka`, `assignment`, `stopping`."""
         missing = await readiness.missing()
@@ -37,16 +47,16 @@ def routes(*, readiness: Readiness, metrics: Metrics) -> APIRouter:
             )
         return Ready()
 
-    @router.get(
+    @app.get(
         "/metrics",
+        tags=["probes"],
         summary="Metrics for Prometheus",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses=problems(500, 503)
+        | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def show_metrics() -> Response:
         """In the text format of Prometheus."""
         # In a thread, and once for all who ask meanwhile.
         text = await rendering.do(lambda: asyncio.to_thread(metrics.render))
         return Response(text, media_type=CONTENT_TYPE_LATEST)
-
-    return router

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import FastAPI, Path, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime
 from starlette.exceptions import HTTPException
@@ -23,11 +23,12 @@ _PAGE, _LARGEST_PAGE = 50, 200
 _Text = Annotated[str, Query(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 
 
-def routes(pool: Pool) -> APIRouter:
-    """The routes, on this database."""
-    router = APIRouter(prefix="/api/sedna/syncs", tags=["syncs"], responses=GUARDED)
+def add_routes(app: FastAPI, *, pool: Pool) -> None:
+    """Add the routes, on this database."""
 
-    @router.get("", summary="List syncs, newest first")
+    @app.get(
+        "/api/sedna/syncs", tags=["syncs"], summary="List syncs, newest first", responses=GUARDED
+    )
     async def list_syncs(
         tenant: Tenant,
         *,
@@ -75,15 +76,18 @@ def routes(pool: Pool) -> APIRouter:
             next=None if behind is None else cursors.write(behind),
         )
 
-    @router.get("/{sync_id}", summary="Show a sync with its attempts", responses=problems(404))
+    @app.get(
+        "/api/sedna/syncs/{sync_id}",
+        tags=["syncs"],
+        summary="Show a sync with its attempts",
+        responses=GUARDED | problems(404),
+    )
     async def show_sync(tenant: Tenant, sync_id: Annotated[Id, Path()]) -> SyncDetail:
         """Another tenant's sync does not exist here."""
         found = await history.one(pool, tenant, sync_id)
         if found is None:
             raise HTTPException(404, "there is no such sync")
         return detail_of(*found)
-
-    return router
 
 
 def _place(cursor: str) -> int:
