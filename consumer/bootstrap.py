@@ -35,6 +35,7 @@ from consumer.publisher import Publisher
 from consumer.readiness import Readiness
 from consumer.rebalance import Drain, RebalanceListener
 from consumer.registrar import Registrar
+from consumer.retrying import Retrying
 from consumer.sedna.catalogue import Catalogue
 from consumer.sedna.client import SednaClient
 from consumer.sedna.exchange import Exchange, Timeouts
@@ -212,6 +213,7 @@ async def build(settings: Settings) -> Service:
         Parts(
             pool=api_pool,
             hotels=Hotels(pool=api_pool, borrow=from_service(accounts)),
+            retrying=Retrying(api_pool),
             readiness=readiness,
             metrics=Metrics(),
         )

@@ -90,6 +90,17 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unsynced:
+    """One piece of work that is not in Sedna."""
+
+    id: int
+    kind: Kind
+    item_id: int | None  #: the `email_id` or the `stop_sale_id`
+    state: str  #: `pending` or `failed`
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """A stretch of the list."""
 
@@ -144,6 +155,27 @@ async def one(pool: Pool, tenant_id: str, sync_id: int) -> tuple[SyncRecord, lis
             return None
         tried = await pool.fetch(_QUERIES["attempts"], sync_id, tenant_id, MOST_ATTEMPTS)
     return _sync(row), [Attempt(**dict(each)) for each in reversed(tried)]
+
+
+async def unsynced(pool: Pool, tenant_id: str, *, limit: int) -> list[Unsynced]:
+    """A tenant's oldest syncs that are not synced, the first that came first.
+
+    Of those that wait, the ones whose turn comes next are looked at.
+    """
+    with translated():
+        async with pool.acquire() as connection, connection.transaction(readonly=True):
+            await connection.execute(IN_ORDER)
+            rows = await connection.fetch(_QUERIES["unsynced"], tenant_id, limit)
+    return [
+        Unsynced(
+            id=row["id"],
+            kind=Kind(row["kind"]),
+            item_id=row["item_id"],
+            state=row["state"],
+            generation=row["generation"],
+        )
+        for row in rows
+    ]
 
 
 def _sync(row: asyncpg.Record) -> SyncRecord:

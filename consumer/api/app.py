@@ -6,17 +6,35 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from starlette.types import ASGIApp
 
-from consumer.api import breaker, hotels, probes, syncs
+from consumer.api import breaker, hotels, probes, syncing, syncs
+from consumer.api.breaker import Breaker
 from consumer.api.guard import Guard
+from consumer.api.hotels import HotelSearch, MappingStored, NewMapping
+from consumer.api.models import Sync, SyncDetail, SyncPage
 from consumer.api.problems import Problem, handle_problems
+from consumer.api.syncing import PendingAnswer, SyncAnswer
 from consumer.api.tokens import Authenticate
 from consumer.hotels import Hotels
 from consumer.metrics import Metrics
 from consumer.readiness import Readiness
+from consumer.retrying import Retrying
 from db.pool import Pool
 
+#: The models that have examples.
+_SHOWN: tuple[type[BaseModel], ...] = (
+    Sync,
+    SyncPage,
+    SyncDetail,
+    SyncAnswer,
+    PendingAnswer,
+    HotelSearch,
+    NewMapping,
+    MappingStored,
+    Breaker,
+)
 _ABOUT = """\
 What became of a tenant's reservations and stop sales, and ways to mend what failed.
 
@@ -31,6 +49,7 @@ class Parts:
 
     pool: Pool
     hotels: Hotels
+    retrying: Retrying
     readiness: Readiness
     metrics: Metrics
 
@@ -50,6 +69,9 @@ def build_api(parts: Parts) -> FastAPI:
     handle_problems(app)
     # One flat table of routes, so that whoever looks through it misses none.
     syncs.add_routes(app, pool=parts.pool)
+    syncing.add_routes(
+        app, pool=parts.pool, retrying=parts.retrying, is_stopping=lambda: parts.readiness.stopping
+    )
     hotels.add_routes(app, hotels=parts.hotels)
     breaker.add_routes(app, pool=parts.pool)
     probes.add_routes(app, readiness=parts.readiness, metrics=parts.metrics)
@@ -72,16 +94,19 @@ def _document(app: FastAPI) -> dict[str, Any]:
         made = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        _say_problem(made)
+        _mend(made)
         app.openapi_schema = made
     return app.openapi_schema
 
 
-def _say_problem(document: dict[str, Any]) -> None:
-    """Errors are problems here, and not what the framework would answer by itself."""
+def _mend(document: dict[str, Any]) -> None:
+    """Errors are problems here, not what the framework would answer; and examples are whole."""
     schemas = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= problem.pop("$defs", {})
     schemas[Problem.__name__] = problem
+    for model in _SHOWN:
+        # The framework leaves out what is null in them.
+        schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]

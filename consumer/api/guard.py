@@ -72,6 +72,9 @@ class Guard:
                 if limit.expired()
                 else unexpected(error, scope)
             )
+        except asyncio.CancelledError:
+            # Only the server does that, at its end, and waits for nothing else of this task.
+            refusal = problem(503, "the service is ending", headers={"Retry-After": RETRY_AFTER})
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer
             # Once a reply has begun, whoever began it has logged this.
             refusal = None if begun else unexpected(error, scope)

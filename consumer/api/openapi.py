@@ -10,5 +10,7 @@ def document() -> str:
     """The document of this release; ends in a newline."""
     # Routes are described without being called, so there is nothing that they could need.
     nothing = cast("Any", None)
-    app = build_api(Parts(pool=nothing, hotels=nothing, readiness=nothing, metrics=nothing))
+    app = build_api(
+        Parts(pool=nothing, hotels=nothing, retrying=nothing, readiness=nothing, metrics=nothing)
+    )
     return json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"

@@ -57,3 +57,49 @@ FROM sync_attempts
 WHERE sync_id = $1 AND tenant_id = $2
 ORDER BY id DESC
 LIMIT $3
+
+-- name: unsynced
+-- The tenant's oldest syncs that are not synced: failed ones by the index made for trying them again, and
+-- pending ones of each partition, over which it hops as work.streams does. Bounds instead of equalities:
+-- see work.page.
+WITH RECURSIVE busy AS (
+    (
+        SELECT kind, origin_partition FROM syncs
+        WHERE state = 'pending'
+        ORDER BY kind, origin_partition LIMIT 1
+    )
+    UNION ALL
+    SELECT hop.kind, hop.origin_partition
+    FROM busy, LATERAL (
+        SELECT syncs.kind, syncs.origin_partition FROM syncs
+        WHERE syncs.state = 'pending'
+          AND (syncs.kind, syncs.origin_partition) > (busy.kind, busy.origin_partition)
+        ORDER BY syncs.kind, syncs.origin_partition LIMIT 1
+    ) AS hop
+)
+SELECT * FROM (
+    (
+        SELECT id, kind, CASE kind WHEN 'reservation' THEN email_id ELSE stop_sale_id END AS item_id, state,
+               generation, coalesce(arrival_seq, seq) AS arrival
+        FROM syncs
+        WHERE state IS NOT DISTINCT FROM 'failed'
+          AND (tenant_id, coalesce(arrival_seq, seq)) > ($1, 0::bigint)
+          AND tenant_id <= $1
+        ORDER BY tenant_id, coalesce(arrival_seq, seq)
+        LIMIT $2
+    )
+    UNION ALL
+    SELECT waiting.*
+    FROM busy, LATERAL (
+        SELECT id, kind, CASE kind WHEN 'reservation' THEN email_id ELSE stop_sale_id END AS item_id, state,
+               generation, coalesce(arrival_seq, seq) AS arrival
+        FROM syncs
+        WHERE state = 'pending'
+          AND (kind, origin_partition, tenant_id, seq) > (busy.kind, busy.origin_partition, $1, 0::bigint)
+          AND (kind, origin_partition, tenant_id) <= (busy.kind, busy.origin_partition, $1)
+        ORDER BY kind, origin_partition, tenant_id, seq
+        LIMIT $2
+    ) AS waiting
+) AS unsynced
+ORDER BY arrival
+LIMIT $2

@@ -14,8 +14,10 @@ from consumer.api.server import ApiServer
 from consumer.api.tokens import Secret, Tokens
 from consumer.clock import SystemClock
 from consumer.metrics import Metrics
+from consumer.retrying import Retrying
 from db.pool import Pool, open_pool
 from tests.integration.api.hotels import MadeUpHotels
+from tests.integration.db.builders import HOLDING
 from tests.support.api import ALGORITHM, SECRET
 from tests.support.postgres import database
 
@@ -27,6 +29,7 @@ class MadeUpReadiness:
 
     def __init__(self) -> None:
         self.lacks: list[str] = []
+        self.stopping = False
 
     async def missing(self) -> list[str]:
         return self.lacks
@@ -54,6 +57,12 @@ async def api_pool(postgres_server: str, migrated_template: str) -> AsyncIterato
 async def pool(api_pool: Pool) -> Pool:
     """Connections to the shared database, which is empty."""
     await api_pool.execute(_EMPTY)
+    await api_pool.execute(
+        "INSERT INTO partition_leases VALUES ($1, $2, 'the test', $3, 'infinity')",
+        HOLDING.topic,
+        HOLDING.partition,
+        HOLDING.epoch,
+    )
     return api_pool
 
 
@@ -65,6 +74,7 @@ async def api(pool: Pool) -> AsyncIterator[Api]:
         Parts(
             pool=pool,
             hotels=cast("Any", hotels),
+            retrying=Retrying(pool),
             readiness=cast("Any", readiness),
             metrics=Metrics(),
         )
