@@ -149,7 +149,7 @@ def add_routes(app: FastAPI, *, hotels: Hotels) -> None:
         "/api/sedna/hotel-mappings",
         tags=["hotels"],
         summary="Say which hotel a name means",
-        responses=GUARDED | problems(404, 409, 413, 502),
+        responses=GUARDED | problems(400, 404, 409, 413, 502),
     )
     async def map_hotel(tenant: Tenant, mapping: NewMapping) -> MappingStored:
         """From now on, in all spellings of the name; what had failed is not tried by itself."""

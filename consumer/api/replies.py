@@ -5,6 +5,7 @@ from typing import Any
 from consumer.api.problems import Problem, title
 
 _MEANING = {
+    400: "the body is no text",
     401: "no token, or one that is not good",
     404: "there is no such thing, or it is another tenant's",
     409: "the tenant has no Sedna account here that can be used",
