@@ -16,7 +16,8 @@ from tests.support.service import ServiceProcess
 KEY = {"API_JWT_SECRET": SECRET}
 
 
-def port_of(service: ServiceProcess) -> int:
+async def port_of(service: ServiceProcess) -> int:
+    await service.until_logged("api_listening")
     (line,) = service.lines("api_listening")
     assert line["host"] == "127.0.0.1"
     port: int = line["port"]
@@ -28,7 +29,7 @@ async def called(
     service: ServiceProcess, tenant: str | None = "a"
 ) -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(
-        base_url=f"http://127.0.0.1:{port_of(service)}",
+        base_url=f"http://127.0.0.1:{await port_of(service)}",
         headers={} if tenant is None else bearer(tenant),
         timeout=40,
     ) as http:
@@ -109,7 +110,7 @@ async def test_a_failed_one_is_mended_and_synced_by_request(world: WorldFactory)
             done = (await http.post("/api/sedna/sync/reservation/2")).json()
             assert (done["success"], done["message"]) == (True, "already synced")
             assert (await http.post("/api/sedna/sync/reservation/3")).status_code == 404
-        assert len(here.fake.account("a").reservations) == 2
+        assert len(here.fake.account("a").reservations.records) == 2
 
 
 async def test_a_process_that_does_not_own_the_tenant_answers_the_same(
@@ -196,8 +197,9 @@ async def test_callers_who_send_nothing_do_not_stop_the_work(world: WorldFactory
     async with world([account("a")]) as here:
         service = await here.start(**KEY)
         async with contextlib.AsyncExitStack() as stack:
+            port = await port_of(service)
             for _ in range(200):
-                _, writer = await asyncio.open_connection("127.0.0.1", port_of(service))
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
                 stack.callback(writer.close)
                 writer.write(b"GET /api/sedna/syncs HT")
             await here.publish_reservations(("a", reservation("a", number)) for number in range(20))
