@@ -50,7 +50,7 @@ from consumer.sync import Sync
 from consumer.verdict import Policy
 from consumer.watchdog import Watchdog
 from db import migrate
-from db.pool import open_pool
+from db.pool import Pool, open_pool
 from db.records import TenantSettings
 from schemas.kinds import Kind
 
@@ -72,15 +72,7 @@ async def build(settings: Settings) -> Service:
     if settings.database_url is None or settings.encryption_keys is None:
         raise ValueError("the service needs DATABASE_URL and ENCRYPTION_KEYS")
     database_url = settings.database_url.get_secret_value()
-    pool = await open_pool(database_url, max_size=10, command_timeout=10)
-    try:
-        await migrate.check(pool)
-        api_pool = await open_pool(
-            database_url, max_size=_API_CONNECTIONS, command_timeout=_API_STATEMENT
-        )
-    except BaseException:
-        await pool.close()
-        raise
+    pool, api_pool = await _open_pools(database_url)
 
     clock = SystemClock()
     client_id = f"sedna-sync-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
@@ -209,14 +201,12 @@ async def build(settings: Settings) -> Service:
     readiness = Readiness(
         pool=api_pool, consumer=consumer, ownership=ownership, clock=clock.elapsed
     )
-    api = build_api(
-        Parts(
-            pool=api_pool,
-            hotels=Hotels(pool=api_pool, borrow=from_service(accounts)),
-            retrying=Retrying(api_pool),
-            readiness=readiness,
-            metrics=Metrics(),
-        )
+    parts = Parts(
+        pool=api_pool,
+        hotels=Hotels(pool=api_pool, borrow=from_service(accounts)),
+        retrying=Retrying(api_pool),
+        readiness=readiness,
+        metrics=Metrics(),
     )
 
     return Service(
@@ -255,13 +245,26 @@ async def build(settings: Settings) -> Service:
             on_reconnected=(accounts.forget_all, backlog.look),
         ),
         api=ApiServer(
-            guarded(api, authenticate=build_authentication(settings, clock)),
+            guarded(build_api(parts), authenticate=build_authentication(settings, clock)),
             host=settings.api_host,
             port=settings.api_port,
         ),
         api_pool=api_pool,
         readiness=readiness,
     )
+
+
+async def _open_pools(database_url: str) -> tuple[Pool, Pool]:
+    """Connections for the work, and others for the HTTP API."""
+    pool = await open_pool(database_url, max_size=10, command_timeout=10)
+    try:
+        await migrate.check(pool)
+        return pool, await open_pool(
+            database_url, max_size=_API_CONNECTIONS, command_timeout=_API_STATEMENT
+        )
+    except BaseException:
+        await pool.close()
+        raise
 
 
 def _breaker_policy(settings: Settings) -> BreakerPolicy:
