@@ -3,7 +3,7 @@
 import os
 import socket
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import httpx2
 
@@ -22,6 +22,7 @@ from consumer.delivery import Delivery
 from consumer.dispatcher import Dispatcher
 from consumer.gate import AccountGate
 from consumer.gates import Gates
+from consumer.gauges import BacklogGauges, LagGauges, ServiceStanding
 from consumer.hotels import Hotels
 from consumer.intake import Intake
 from consumer.kafka import build_bulk_producer, build_consumer, build_producer, end_offsets
@@ -38,7 +39,7 @@ from consumer.registrar import Registrar
 from consumer.retrying import Retrying
 from consumer.sedna.catalogue import Catalogue
 from consumer.sedna.client import SednaClient
-from consumer.sedna.exchange import Exchange, Timeouts
+from consumer.sedna.exchange import CallDetails, Exchange, Timeouts
 from consumer.sedna.proxy import build_transport
 from consumer.sedna.secrets import Credentials
 from consumer.sedna.session import Session
@@ -53,6 +54,7 @@ from db import migrate
 from db.pool import Pool, open_pool
 from db.records import TenantSettings
 from schemas.kinds import Kind
+from schemas.outcomes import ErrorCode
 
 _log = get_logger(__name__)
 
@@ -62,7 +64,7 @@ _API_CONNECTIONS = 4
 _API_STATEMENT = 10.0
 
 
-async def build(settings: Settings) -> Service:
+async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of all parts
     """A service that is ready to run; the database is connected and checked, Kafka is not yet.
 
     Raises:
@@ -75,6 +77,7 @@ async def build(settings: Settings) -> Service:
     pool, api_pool = await _open_pools(database_url)
 
     clock = SystemClock()
+    metrics = Metrics()
     client_id = f"sedna-sync-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
     consumer = build_consumer(settings, client_id=client_id)
     delivery = Delivery(
@@ -86,13 +89,15 @@ async def build(settings: Settings) -> Service:
         settings.topic_stop_sales: Kind.STOP_SALE,
     }
 
+    topics = {kind: topic for topic, kind in kinds.items()}
+
     ownership = Ownership()
     leases = Leases(
         pool=pool,
         owner=client_id,
         clock=clock,
         ownership=ownership,
-        topics={kind: topic for topic, kind in kinds.items()},
+        topics=topics,
         duration=settings.lease,
         request_timeout=settings.request_timeout,
     )
@@ -101,10 +106,16 @@ async def build(settings: Settings) -> Service:
         max_in_flight_per_tenant=settings.max_in_flight_per_tenant,
     )
     publisher = Publisher(pool=pool, delivery=delivery, ownership=ownership, leases=leases)
+
+    def on_settled(sync: Sync, code: ErrorCode | None) -> None:
+        since = sync.event_time or sync.registered_at
+        metrics.settled(sync.kind, code, (clock.now() - since).total_seconds())
+
     settler = Settler(
         pool=pool,
         topics=Topics(synced=settings.topic_synced, failed=settings.topic_failed),
         on_answered=publisher.written,
+        on_settled=on_settled,
     )
 
     def pause(tenant_id: str, until: float) -> None:
@@ -115,16 +126,19 @@ async def build(settings: Settings) -> Service:
         lanes.resume(tenant_id)
         dispatcher.kick()
 
+    gates = Gates(
+        pool=pool,
+        clock=clock,
+        policy=_breaker_policy(settings),
+        on_shut=pause,
+        on_open=resume,
+    )
     accounts = Accounts(
         pool=pool,
-        build=AccountBuilder(settings=settings, clock=clock, environ=os.environ),
-        gates=Gates(
-            pool=pool,
-            clock=clock,
-            policy=_breaker_policy(settings),
-            on_shut=pause,
-            on_open=resume,
+        build=AccountBuilder(
+            settings=settings, clock=clock, environ=os.environ, observe=metrics.called
         ),
+        gates=gates,
         on_loaded=lanes.set_limit,
     )
     # Two that tell each other: what leaves the lanes makes room, and what comes in is to be run.
@@ -163,6 +177,7 @@ async def build(settings: Settings) -> Service:
         clock=clock,
         topic_failed=settings.topic_failed,
         topic_deadletter=settings.topic_deadletter,
+        on_seen=metrics.of_topics(topics),
     )
     intake = Intake(
         consumer=consumer,
@@ -182,9 +197,18 @@ async def build(settings: Settings) -> Service:
         timeout=settings.drain_timeout,
     )
 
+    standing = ServiceStanding(
+        backlog=BacklogGauges(pool=pool, leases=leases, clock=clock),
+        lag=LagGauges(consumer=consumer, ownership=ownership, topics=topics),
+        blocked=gates.reasons,
+        worked_for=lambda: [stream.tenant_id for stream in backlog.streams()],
+    )
+    metrics.show(standing)
+
     def on_leases_acquired() -> None:
         backlog.look()
         publisher.look()
+        standing.look()
 
     def on_leases_lost(lost: Collection[Place]) -> None:
         streams = [each for each in backlog.streams() if (each.kind, each.partition) in lost]
@@ -206,7 +230,7 @@ async def build(settings: Settings) -> Service:
         hotels=Hotels(pool=api_pool, borrow=from_service(accounts)),
         retrying=Retrying(api_pool),
         readiness=readiness,
-        metrics=Metrics(),
+        metrics=metrics,
     )
 
     return Service(
@@ -230,6 +254,7 @@ async def build(settings: Settings) -> Service:
         publisher=publisher,
         leases=leases,
         accounts=accounts,
+        standing=standing,
         drain=drain,
         watchdog=Watchdog(
             consumer=consumer,
@@ -301,8 +326,15 @@ def build_authentication(settings: Settings, clock: Clock) -> Authenticate | Non
 class AccountBuilder:
     """Makes tenants' accounts; all of them share one SSL context, and nothing else."""
 
-    def __init__(self, *, settings: Settings, clock: Clock, environ: Mapping[str, str]) -> None:
-        """Build it.
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        environ: Mapping[str, str],
+        observe: Callable[[CallDetails], None] = lambda _: None,
+    ) -> None:
+        """Build it; `observe` is told what each request came to.
 
         Raises:
             ValueError: there are no ENCRYPTION_KEYS.
@@ -313,6 +345,7 @@ class AccountBuilder:
         self._keyring = Keyring.parse(settings.encryption_keys.get_secret_value())
         self._clock = clock
         self._environ = environ
+        self._observe = observe
         self._ssl_context = build_ssl_context()
 
     def __call__(
@@ -363,7 +396,7 @@ class AccountBuilder:
             transport=transport,
             timeouts=Timeouts(connect=settings.connect_timeout, request=settings.request_timeout),
             clock=self._clock.elapsed,
-            observe=lambda _: None,
+            observe=self._observe,
             gate=gate,
         )
         session = Session(

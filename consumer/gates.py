@@ -116,6 +116,14 @@ class Gates:
         """The tenants whose breakers are not closed."""
         return [tenant_id for tenant_id in self._kept if self.is_shut(tenant_id)]
 
+    def reasons(self) -> dict[str, str]:
+        """The tenants whose breakers are not closed, and why; may be asked in another thread."""
+        return {
+            tenant_id: reason.value
+            for tenant_id, kept in list(self._kept.items())
+            if (reason := kept.gate.breaker.reason) is not None
+        }
+
     def _new(self, settings: TenantSettings) -> AccountGate:
         rate = settings.requests_per_second
         return AccountGate(

@@ -83,6 +83,10 @@ class Leases:
         """All that we hold."""
         return sorted(self._held)
 
+    def held(self) -> list[Lease]:
+        """The leases themselves; may be asked in another thread."""
+        return list(self._held.values())
+
     def holds(self, lease: Lease) -> bool:
         """Whether this is still the lease on its partition, as far as we know."""
         return self._held.get(lease.place) is lease

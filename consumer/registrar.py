@@ -1,7 +1,7 @@
 """Registers a batch: new work, rejections and what they are answered with, in one transaction."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -37,8 +37,15 @@ class Registrar:
     """Writes batches into Postgres."""
 
     def __init__(
-        self, *, pool: Pool, clock: Clock, topic_failed: str, topic_deadletter: str
+        self,
+        *,
+        pool: Pool,
+        clock: Clock,
+        topic_failed: str,
+        topic_deadletter: str,
+        on_seen: Callable[[Mapping[tuple[Kind, str], int]], None],
     ) -> None:
+        self._on_seen = on_seen  # told `Registration.seen` of what is committed
         self._pool = pool
         self._clock = clock
         self._topic_failed = topic_failed
@@ -82,6 +89,7 @@ class Registrar:
                         messages += self._answers(each)
             if messages:
                 done.first_outbox_id = await transaction.add_messages(messages)
+        self._on_seen(done.seen)
         done.syncs.sort(key=lambda sync: sync.seq)
         return done
 

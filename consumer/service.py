@@ -12,6 +12,7 @@ from consumer.api.server import ApiServer
 from consumer.backlog import Backlog
 from consumer.delivery import Delivery
 from consumer.dispatcher import Dispatcher
+from consumer.gauges import ServiceStanding
 from consumer.intake import Intake
 from consumer.leases import Leases
 from consumer.logs import get_logger
@@ -49,6 +50,7 @@ class Service:
         publisher: Publisher,
         leases: Leases,
         accounts: Accounts,
+        standing: ServiceStanding,
         drain: Drain,
         watchdog: Watchdog,
         tenant_watch: TenantWatch,
@@ -70,6 +72,7 @@ class Service:
         self._publisher = publisher
         self._leases = leases
         self._accounts = accounts
+        self._standing = standing
         self._drain = drain
         self._watchdog = watchdog
         self._tenant_watch = tenant_watch
@@ -109,6 +112,7 @@ class Service:
                         ("mark", self._processor.mark()),
                         ("store steps", self._processor.store_steps()),
                         ("publish", self._publisher.run()),
+                        ("measure", self._standing.run()),
                         ("watch tenants", self._tenant_watch.run()),
                     )
                 ]

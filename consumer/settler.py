@@ -41,9 +41,17 @@ class Topics:
 class Settler:
     """Turns verdicts into rows."""
 
-    def __init__(self, *, pool: Pool, topics: Topics, on_answered: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        topics: Topics,
+        on_answered: Callable[[int], None],
+        on_settled: Callable[[Sync, ErrorCode | None], None],
+    ) -> None:
         self._pool = pool
         self._topics = topics
+        self._on_settled = on_settled  # called with what was answered, once it is committed
         self._on_answered = on_answered  # called with the first outbox id of a group
         self._group = GroupCommit(self._write, what="settling", linger=_LINGER)
 
@@ -65,7 +73,11 @@ class Settler:
             False if the sync was no longer ours to settle: somebody else has done it, or will.
         """
         row = self._row(sync, verdict, started_at, finished_at)
-        return await self._group.submit(row)
+        settled = await self._group.submit(row)
+        if settled and isinstance(verdict, Synced | Failed):
+            answered = _answered(verdict, sync) if isinstance(verdict, Synced) else verdict
+            self._on_settled(sync, answered.code if isinstance(answered, Failed) else None)
+        return settled
 
     async def _write(self, rows: Sequence[Settlement]) -> Sequence[bool]:
         settled = await settlement.settle(self._pool, rows)

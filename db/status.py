@@ -84,7 +84,7 @@ async def read(pool: Pool) -> Status:
     """How things stand for all tenants."""
     open_breakers = await breakers.every(pool)
     with translated():
-        async with _snapshot(pool) as connection:
+        async with snapshot(pool) as connection:
             return Status(
                 at=await connection.fetchval(_QUERIES["now"]),
                 tenants=_tenants(
@@ -108,7 +108,7 @@ async def read_tenant(pool: Pool, tenant_id: str) -> Status:
     """How things stand for one tenant, and nothing of others."""
     breaker = await breakers.get(pool, tenant_id)
     with translated():
-        async with _snapshot(pool) as connection:
+        async with snapshot(pool) as connection:
             busy = await connection.fetch(_QUERIES["partitions"])
             return Status(
                 at=await connection.fetchval(_QUERIES["now"]),
@@ -132,7 +132,7 @@ async def failed_hotels(
     At most `limit` of them, in no order.
     """
     with translated():
-        async with _snapshot(pool) as connection:
+        async with snapshot(pool) as connection:
             rows = await connection.fetch(
                 _QUERIES["failed_hotels_of"], tenant_id, list(codes), limit
             )
@@ -140,7 +140,7 @@ async def failed_hotels(
 
 
 @asynccontextmanager
-async def _snapshot(pool: Pool) -> AsyncIterator[Connection]:
+async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
     """A connection to which everything is of one moment, and that finds it by index."""
     async with (
         pool.acquire() as connection,

@@ -57,7 +57,7 @@ class CallDetails:
     """What a call came to, for whoever counts them."""
 
     operation: str
-    result: str  #: `ok`, `refused`, `not_sent`, `unknown`, `unavailable`, `throttled`, …
+    result: str  #: one of `RESULTS`
     seconds: float
 
 
@@ -156,16 +156,16 @@ class Exchange:
         leave = self._gate.enter(operation)
         came_to: errors.SednaError | None = Interrupted()
         started = self._clock()
-        result = "interrupted"
+        result = _INTERRUPTED
         try:
             request = self._request(operation, query, body, cookie, traceparent)
             if before_write is not None:
                 request.extensions["before_write"] = before_write
             reply = await self._send(operation, request)
             value = await self._read(operation, reply, read, fresh_login=fresh_login)
-            result, came_to = "ok", None
+            result, came_to = _OK, None
         except errors.SednaError as error:
-            result, came_to = _RESULTS.get(type(error), "failed"), error
+            result, came_to = _RESULTS.get(type(error), _FAILED), error
             raise
         finally:
             leave(came_to)
@@ -264,6 +264,13 @@ _RESULTS: Final[Mapping[type[errors.SednaError], str]] = {
     errors.SessionRefused: "session_refused",
     errors.RefusedBySedna: "refused",
 }
+_OK: Final = "ok"
+_FAILED: Final = "failed"  #: in a way that this module does not know
+_INTERRUPTED: Final = "interrupted"  #: cancelled, or called back before its first byte
+#: All that `CallDetails.result` can be.
+RESULTS: Final = frozenset({_OK, *_RESULTS.values(), _FAILED, _INTERRUPTED})
+#: Those whose time says nothing of Sedna.
+UNANSWERED: Final = frozenset({_RESULTS[errors.NotSent], _INTERRUPTED})
 
 
 def _base_url(text: str) -> httpx2.URL:

@@ -1,6 +1,7 @@
 """Every query is by index: its work does not grow with the history."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -408,3 +409,53 @@ async def test_a_tenants_question_reads_as_much_as_it_is_told_and_no_row_of_othe
     assert {node.get("Index Name") for node in scans} <= indexes
     assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) <= most
     assert [node.get("Rows Removed by Filter", 0) for node in scans] == [0] * len(scans)
+#: What the gauges ask, its arguments, and the one index of a growing table that answers it.
+GAUGES: dict[str, tuple[list[Any], str]] = {
+    "pending": ([["reservation"] * 2, [0, 4]], "syncs_pending_by_owner"),
+    "oldest": ([["reservation", "stop_sale"], [0, 4]], "syncs_pending_by_owner"),
+    "doubts": ([], "syncs_in_doubt"),
+    "outbox": ([["reservation", "stop_sale"], [0, 4]], "outbox_by_owner"),
+}
+
+
+def test_every_question_of_the_gauges_about_growing_tables_is_looked_at() -> None:
+    asked = {
+        name
+        for name, text in sql.load("gauges").items()
+        if any(re.search(rf"\b{table}\b", text) for table in GROWING)
+    }
+    assert asked == set(GAUGES)
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("state", ["full", "unanalysed", "failures"])
+@pytest.mark.parametrize("name", GAUGES)
+async def test_a_gauge_reads_what_it_counts_and_nothing_else(
+    states: dict[str, Connection], name: str, state: str, mode: str
+) -> None:
+    connection = states[state]
+    given, index = GAUGES[name]
+    async with connection.transaction():
+        await connection.execute(status.BY_INDEX)
+        await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        plan = await plan_of(connection, sql.load("gauges")[name], *given)
+    scans = [node for node in plan if node.get("Relation Name") in GROWING]
+    assert {node.get("Index Name") for node in scans} == {index}
+    assert [node.get("Rows Removed by Filter", 0) for node in scans] == [0] * len(scans)
+    if given:
+        assert all("Index Cond" in node for node in scans)
+
+
+async def test_the_oldest_is_found_at_the_cost_of_the_tenants_and_not_of_the_backlog(
+    unanalysed: Connection,
+) -> None:
+    given, _ = GAUGES["oldest"]
+    async with unanalysed.transaction():
+        await unanalysed.execute(status.BY_INDEX)
+        plan = await plan_of(unanalysed, sql.load("gauges")["oldest"], *given)
+    read = sum(
+        node["Actual Rows"] * node["Actual Loops"]
+        for node in plan
+        if node.get("Relation Name") == "syncs"
+    )
+    assert 0 < read <= 2 * 50

@@ -72,6 +72,7 @@ async def register(pool: Pool, *records: Record) -> Registration:
         clock=StoppedClock(),
         topic_failed="sedna.failed",
         topic_deadletter="sedna.deadletter",
+        on_seen=lambda _: None,
     )
     events = [read(each) for each in records]
     return await registrar.register(
