@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.kafka import kafka_server as shared_kafka
 from tests.support.kafka_clients import TopicsFactory, topics_factory
@@ -23,6 +24,11 @@ _SERVERS = pytest.StashKey[dict[str, SharedServer]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes says something of the machine, and not of what is tested.
+    settings.register_profile(
+        "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("any machine")
     config.stash[_SERVERS] = {"postgres_server": shared_postgres(), "kafka_server": shared_kafka()}
 
 

@@ -206,3 +206,25 @@ async def test_callers_who_send_nothing_do_not_stop_the_work(world: WorldFactory
             await here.until_settled(20)
             async with called(service) as http:
                 assert len((await http.get("/api/sedna/syncs")).json()["items"]) == 20
+
+
+async def test_prometheus_is_shown_what_was_done_and_which_tenant_is_blocked(
+    world: WorldFactory,
+) -> None:
+    async with world([account("a"), account("locked")]) as here:
+        here.fake.faults.add(Fault(kind=FaultKind.REFUSE_LOGIN, account="locked"))
+        service = await here.start()
+        await here.publish_reservations([("a", reservation("a", 1)), ("a", b"no event")])
+        await here.publish_reservations([("locked", reservation("locked", 2))])
+        await here.until_value(1, "SELECT count(*) FROM tenant_breakers")
+        await here.until_settled(1)
+        async with called(service, None) as http:
+            shown = (await http.get("/metrics")).text.splitlines()
+    topic = here.topics.reservations
+    for line in (
+        f'sedna_sync_events_total{{outcome="registered",topic="{topic}"}} 2.0',
+        f'sedna_sync_events_total{{outcome="rejected",topic="{topic}"}} 1.0',
+        'sedna_sync_settled_total{code="",kind="reservation",outcome="synced"} 1.0',
+        'sedna_sync_tenant_blocked{reason="login_refused",tenant="locked"} 1.0',
+    ):
+        assert line in shown

@@ -409,6 +409,8 @@ async def test_a_tenants_question_reads_as_much_as_it_is_told_and_no_row_of_othe
     assert {node.get("Index Name") for node in scans} <= indexes
     assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) <= most
     assert [node.get("Rows Removed by Filter", 0) for node in scans] == [0] * len(scans)
+
+
 #: What the gauges ask, its arguments, and the one index of a growing table that answers it.
 GAUGES: dict[str, tuple[list[Any], str]] = {
     "pending": ([["reservation"] * 2, [0, 4]], "syncs_pending_by_owner"),
