@@ -63,6 +63,7 @@ async def measure(
             "TOPIC_DEADLETTER": topics.deadletter,
             "DATABASE_URL": database_url,
             "ENCRYPTION_KEYS": _KEY,
+            "API_PORT": "0",
             "ALLOW_PRIVATE_ADDRESSES": "true",
             "MAX_IN_FLIGHT": str(in_flight),
             "MAX_IN_FLIGHT_PER_TENANT": str(in_flight // tenant_count),
