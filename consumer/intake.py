@@ -6,7 +6,7 @@ a batch no further one is read, but polling goes on, so that the group keeps its
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -42,8 +42,8 @@ _COMMIT_SECONDS = 10.0
 RELEASE_SECONDS = 5.0
 #: Seconds: the first wait after a poll that failed, and the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
-#: After so many failed polls in a row the group is joined anew, and after so many more it is over.
-_REJOIN_AFTER, _END_AFTER = 3, 10
+#: After so many failed polls in a row it is over.
+_END_AFTER = 10
 #: What no repetition mends.
 _LASTING = (
     kafka_errors.AuthenticationFailedError,
@@ -123,11 +123,8 @@ class Intake:
             if batch.cancel():
                 _log.warning("batch_given_up", why="neither stored nor refused in time")
 
-    async def run(self, *, rejoin: Callable[[], None]) -> None:
+    async def run(self) -> None:
         """Read until stopped.
-
-        Args:
-            rejoin: joins the group anew; what it does shows in later polls.
 
         Raises:
             KafkaError: reading fails in a way that does not pass.
@@ -141,14 +138,12 @@ class Intake:
                     failures = 0
                 except KafkaError as error:
                     failures += 1
-                    if isinstance(error, _LASTING) or failures > _END_AFTER:
+                    if _lasts(error) or failures > _END_AFTER:
                         raise
                     wait = backoff(failures, base=_FIRST_WAIT, cap=_LONGEST_WAIT, jitter=1.0)
                     _log.warning(
                         "reading_failed", error=f"{type(error).__name__}: {error}", retry_in=wait
                     )
-                    if failures == _REJOIN_AFTER:
-                        rejoin()
                     await asyncio.sleep(wait)
         finally:
             await self.release()
@@ -244,6 +239,12 @@ class Intake:
         except (KafkaError, IllegalStateError, TimeoutError) as error:
             # The batch is stored, so a second delivery of it changes nothing.
             _log.warning("commit_failed", error=f"{type(error).__name__}: {error}")
+
+
+def _lasts(error: KafkaError) -> bool:
+    # One of no class of its own is what aiokafka says of what it does not foresee: its coordinator
+    # has ended, and gives the same answer from now on.
+    return isinstance(error, _LASTING) or type(error) is KafkaError
 
 
 def _plain(kind: Kind, record: ConsumerRecord) -> Record:

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
+from consumer.kafka_connections import use_mended_connections
 from consumer.settings import Settings
 
 #: Seconds by which each limit lies above the one that it has to outlive:
@@ -115,6 +116,7 @@ def build_admin(settings: Settings, *, client_id: str) -> AIOKafkaAdminClient:
 
 
 def _connection(settings: Settings) -> dict[str, Any]:
+    use_mended_connections()
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers,
         "security_protocol": settings.kafka_security_protocol,

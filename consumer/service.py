@@ -99,7 +99,7 @@ class Service:
             self._api.bind()
             await self._delivery.start()
             await self._look_for_topics()
-            self._subscribe()
+            self._consumer.subscribe(list(self._topics), listener=self._listener)
             await self._consumer.start()
             async with asyncio.TaskGroup() as tasks:
                 background = [
@@ -142,13 +142,10 @@ class Service:
         if self._failure is not None:
             raise self._failure
 
-    def _subscribe(self) -> None:
-        self._consumer.subscribe(list(self._topics), listener=self._listener)
-
     async def _read(self) -> None:
         """Read until it ends or has failed; the rest of the service then ends in order."""
         watching = asyncio.create_task(self._watchdog.run(), name="watchdog")
-        reading = asyncio.create_task(self._intake.run(rejoin=self._subscribe), name="intake")
+        reading = asyncio.create_task(self._intake.run(), name="intake")
         try:
             await asyncio.wait([watching, reading], return_when=asyncio.FIRST_COMPLETED)
             for task in (watching, reading):

@@ -110,7 +110,6 @@ class World:
         self.kafka, self.postgres = Kafka(), Postgres()
         self.ownership = Ownership()
         self.own()
-        self.rejoined = 0
         self.intake = Intake(
             consumer=cast("AIOKafkaConsumer", self.kafka),
             registrar=cast("Registrar", self.postgres),
@@ -123,11 +122,8 @@ class World:
     def own(self) -> None:
         self.ownership.assign({Kind.RESERVATION: frozenset({0})}, {Kind.RESERVATION: 1})
 
-    def rejoin(self) -> None:
-        self.rejoined += 1
-
     async def run(self) -> None:
-        await self.intake.run(rejoin=self.rejoin)
+        await self.intake.run()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.Task[None]]:
@@ -254,20 +250,21 @@ async def test_an_error_that_passes_does_not_end_reading(world: World) -> None:
     world.kafka.errors = [KafkaConnectionError("gone")] * 2
     async with world.running():
         await world.until(lambda: bool(world.kafka.committed))
-    assert not world.rejoined
 
 
-async def test_errors_that_go_on_join_the_group_anew_and_in_the_end_are_raised(
-    world: World,
-) -> None:
+async def test_errors_that_go_on_are_raised_in_the_end(world: World) -> None:
     world.kafka.errors = [KafkaConnectionError("gone")] * 100
     with pytest.raises(KafkaConnectionError):
         await world.run()
-    assert world.rejoined == 1
 
 
 @pytest.mark.parametrize(
-    "error", [GroupAuthorizationFailedError("group"), TopicAuthorizationFailedError("topic")]
+    "error",
+    [
+        GroupAuthorizationFailedError("group"),
+        TopicAuthorizationFailedError("topic"),
+        KafkaError("Unexpected error during coordination"),
+    ],
 )
 async def test_an_error_that_no_repetition_mends_ends_reading_at_once(
     world: World, error: KafkaError
