@@ -94,14 +94,15 @@ class Lanes:
         self._lane_of[sync.id] = lane
         if lane.parked:
             self._parked[sync.stream] += 1
-        if not lane.syncs or lane.syncs[-1].seq < sync.seq:
-            lane.syncs.append(sync)
-        else:
-            # What a parked lane waits for stays at its head.
-            insort(lane.syncs, sync, lo=1 if lane.parked else 0, key=lambda other: other.seq)
-            self._turns.notice(lane)
-        if len(lane.syncs) == 1 and lane.out is None:
-            self._turns.ready(lane)
+        _queue(sync, lane)
+        if lane.syncs[0] is sync and lane.out is None:
+            if lane.parked:
+                # What it waited for is not its head, and may itself wait for this one.
+                self._unpark(lane)
+            elif len(lane.syncs) == 1:
+                self._turns.ready(lane)
+            else:
+                self._turns.notice(lane)
 
     # -- going out ----------------------------------------------------------------------------
 
@@ -144,14 +145,20 @@ class Lanes:
         self._go_on(lane)
 
     def park(self, sync: Sync, due: float) -> None:
-        """A sync goes back to the head of its lane, and the lane waits.
+        """A sync goes back into its lane, and the lane waits.
+
+        It waits for nothing if the sync is not its head any more, since an earlier one came in
+        meanwhile: that one goes first, and the other's time is the caller's to look at again.
 
         Args:
             sync: one that is out.
             due: when the lane is ready again, on the clock of :meth:`wake`.
         """
         lane = self._come_back(sync)
-        lane.syncs.appendleft(sync)
+        _queue(sync, lane)
+        if lane.syncs[0] is not sync:
+            self._turns.ready(lane)
+            return
         lane.parked = True
         for waiting in lane.syncs:
             self._parked[waiting.stream] += 1
@@ -159,9 +166,9 @@ class Lanes:
         heapq.heappush(self._timetable, (due, lane.ticket, lane))
 
     def put_back(self, sync: Sync) -> None:
-        """A sync that is out goes back to the head of its lane, ready as it was before."""
+        """A sync that is out goes back into its lane, ready as it was before."""
         lane = self._come_back(sync)
-        lane.syncs.appendleft(sync)
+        _queue(sync, lane)
         self._turns.ready(lane)
 
     def move(self, sync: Sync, key: str) -> None:
@@ -269,3 +276,12 @@ class Lanes:
                 del self._parked[sync.stream]
         if ready:
             self._turns.ready(lane)
+
+
+def _queue(sync: Sync, lane: Lane) -> None:
+    """Put a sync where its place is."""
+    syncs = lane.syncs
+    if not syncs or syncs[-1].seq < sync.seq:
+        syncs.append(sync)
+    else:
+        insort(syncs, sync, key=lambda other: other.seq)
