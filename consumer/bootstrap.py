@@ -188,6 +188,7 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
         publisher=publisher,
     )
     drain = Drain(
+        ownership=ownership,
         intake=intake,
         lanes=lanes,
         dispatcher=dispatcher,

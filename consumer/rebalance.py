@@ -1,8 +1,9 @@
 """What happens when the group gives us partitions or takes them away.
 
-On revocation: the batch in hand is stored and committed or given up, nothing new is started,
-requests in flight end, what came of them is settled and published, the leases are given back, and
-only then the rebalance goes on. All of that together has a bound, whoever is away.
+On revocation: from then on nothing of them is looked for, read or leased; the batch in hand is
+stored and committed or given up, nothing new is started, requests in flight end, what came of them
+is settled and published, the leases are given back, and only then the rebalance goes on. All of
+that together has a bound, whoever is away.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ class Drain:
     def __init__(
         self,
         *,
+        ownership: Ownership,
         intake: Intake,
         lanes: Lanes,
         dispatcher: Dispatcher,
@@ -38,6 +40,7 @@ class Drain:
         leases: Leases,
         timeout: float,
     ) -> None:
+        self._ownership = ownership
         self._intake = intake
         self._lanes = lanes
         self._dispatcher = dispatcher
@@ -54,6 +57,8 @@ class Drain:
             under way may yet be settled here, and what is not is in doubt for the next owner.
         """
         streams: list[Stream] = []
+        # Before anything else: what is not ours is neither looked for, nor read, nor leased anew.
+        self._ownership.revoke()
         try:
             async with asyncio.timeout(self._timeout):
                 # First, since what it registers belongs to the streams.
@@ -97,7 +102,6 @@ class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         if not revoked:
             return
         drained = await self._drain()
-        self._ownership.revoke()
         _log.info("partitions_revoked", partitions=_names(revoked), drained=drained)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:

@@ -2,16 +2,21 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from unittest.mock import AsyncMock, Mock
 
 import pytest
+from aiokafka import TopicPartition
 
+from consumer.lanes import Lanes
 from consumer.leases import Leases
 from consumer.ownership import Ownership, Place
+from consumer.rebalance import Drain, RebalanceListener
+from db import leases
 from db.pool import Pool, open_pool
-from db.records import Stream
+from db.records import Holding, Stream
 from schemas.kinds import Kind
 
 TOPICS = {Kind.RESERVATION: "reservations", Kind.STOP_SALE: "stop-sales"}
@@ -188,3 +193,70 @@ async def test_a_lease_taken_anew_is_another_one(pool: Pool) -> None:
         assert not one.leases.holds(before)
         assert not one.leases.may_send(before)
         assert after.holding.epoch == before.holding.epoch + 1
+
+
+async def test_a_lease_that_arrives_while_the_partitions_are_taken_away_is_given_back(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granted, go_on = asyncio.Event(), asyncio.Event()
+    acquire = leases.acquire
+
+    async def slowly(
+        pool: Pool, wanted: Sequence[tuple[str, int]], *, owner: str, duration: float
+    ) -> list[Holding]:
+        found = await acquire(pool, wanted, owner=owner, duration=duration)
+        granted.set()
+        await go_on.wait()
+        return found
+
+    async with member(pool, "one") as one:
+        one.assign(0)
+        await one.until_held(place(0))
+        monkeypatch.setattr(leases, "acquire", slowly)
+        one.assign(0, 1)
+        await granted.wait()
+        revoking = asyncio.create_task(revoke(one))
+        await asyncio.sleep(0)
+        go_on.set()
+        await revoking
+        assert one.leases.places() == []
+        assert await running_leases(pool) == 0
+
+
+async def test_what_was_given_back_at_the_end_is_not_taken_again(pool: Pool) -> None:
+    async with member(pool, "one") as one:
+        one.assign(0)
+        await one.until_held(place(0))
+        assert await drain_of(one)()
+        one.leases.assigned()  # wakes the task, as time does
+        for _ in range(200):
+            assert await running_leases(pool) == 0
+
+
+async def running_leases(pool: Pool) -> int:
+    return int(
+        await pool.fetchval("SELECT count(*) FROM partition_leases WHERE expires_at > now()")
+    )
+
+
+async def revoke(one: Member) -> None:
+    """What Kafka's client does when partitions are taken from a process."""
+    listener = RebalanceListener(
+        consumer=Mock(), kinds={}, ownership=one.ownership, leases=one.leases, drain=drain_of(one)
+    )
+    await listener.on_partitions_revoked({TopicPartition("reservations", 0)})
+
+
+def drain_of(one: Member) -> Drain:
+    """A drain of a process that has nothing but leases."""
+    nothing = AsyncMock()
+    return Drain(
+        ownership=one.ownership,
+        intake=nothing,
+        lanes=Lanes(max_in_flight=1, max_in_flight_per_tenant=1),
+        dispatcher=nothing,
+        backlog=Mock(**{"streams.return_value": []}),
+        publisher=nothing,
+        leases=one.leases,
+        timeout=10,
+    )
