@@ -277,7 +277,7 @@ class Processor:
 
     async def _wait_for_turn(self, sync: Sync) -> None:
         marked = await persistently(
-            lambda: work.is_marked(self._pool, sync.id, sync.tenant_id),
+            lambda: work.is_marked_by_other(self._pool, sync.id, sync.tenant_id, token=sync.token),
             what="asking after a refused mark",
         )
         if marked is None:

@@ -120,10 +120,24 @@ async def hold(
     return {row["id"]: row["in_doubt_since"] for row in rows}
 
 
-async def is_marked(pool: Pool, sync_id: int, tenant_id: str) -> bool | None:
-    """Whether a sync that nobody has settled yet is marked; None: somebody has settled it."""
+async def is_marked_by_other(
+    pool: Pool, sync_id: int, tenant_id: str, *, token: str | None
+) -> bool | None:
+    """Whether a sync that nobody has settled yet was marked by somebody else.
+
+    Args:
+        pool: the connections.
+        sync_id: of what.
+        tenant_id: whose.
+        token: of the mark that is known, as of who is in doubt; None: none is.
+
+    Returns:
+        None: somebody has settled it.
+    """
     with translated():
-        marked: bool | None = await pool.fetchval(_QUERIES["is_marked"], sync_id, tenant_id)
+        marked: bool | None = await pool.fetchval(
+            _QUERIES["is_marked_by_other"], sync_id, tenant_id, token
+        )
     return marked
 
 

@@ -141,7 +141,7 @@ WHERE syncs.id = left_over.id
   AND syncs.sedna_rec_id IS NULL
 RETURNING syncs.id, syncs.in_doubt_since
 
--- name: is_marked
--- Whether a sync that nobody has settled yet is marked.
-SELECT dispatched_at IS NOT NULL FROM syncs
+-- name: is_marked_by_other
+-- Whether a sync that nobody has settled yet carries another mark than the one that is known.
+SELECT dispatched_at IS NOT NULL AND dispatch_token IS DISTINCT FROM $3 FROM syncs
 WHERE id = $1 AND tenant_id = $2 AND state NOT IN ('synced', 'failed')

@@ -36,7 +36,9 @@ CALLS: dict[str, Call] = {
         pool, [step_one_of(place, 1, tenant_id=OTHER)]
     ),
     "hold": lambda pool, place: work.hold(pool, [(place.id, OTHER)], HOLDING),
-    "ask for a mark": lambda pool, place: work.is_marked(pool, place.id, OTHER),
+    "ask for a mark": lambda pool, place: work.is_marked_by_other(
+        pool, place.id, OTHER, token=None
+    ),
     "settle as synced": lambda pool, place: settlement.settle(
         pool, [settlement_of(place, tenant_id=OTHER)]
     ),

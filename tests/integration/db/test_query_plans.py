@@ -103,7 +103,7 @@ def arguments(size: int) -> dict[str, list[Any]]:
         "work.mark": [ids, tenants, numbers, numbers, texts, times, *lease],
         "work.record_step_one": [ids, tenants, numbers, numbers, *lease],
         "work.hold": [ids, tenants, "reservation.created", 0, 1],
-        "work.is_marked": [1, "tenant-1"],
+        "work.is_marked_by_other": [1, "tenant-1", "token"],
     }
 
 

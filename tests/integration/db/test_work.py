@@ -111,7 +111,10 @@ async def test_whether_a_pending_sync_is_marked_can_be_asked(pool: Pool) -> None
     first, second, third = await inserted(pool, *(reservation(f"V{n}") for n in range(3)))
     await mark(pool, second)
     await settle(pool, [settlement_of(third)])
-    answers = [await work.is_marked(pool, place.id, TENANT) for place in (first, second, third)]
+    answers = [
+        await work.is_marked_by_other(pool, place.id, TENANT, token=None)
+        for place in (first, second, third)
+    ]
     assert answers == [False, True, None]
 
 
