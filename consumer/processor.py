@@ -39,7 +39,7 @@ from consumer.verdict import (
 )
 from db import work
 from db.pool import Pool
-from db.records import Mark, StepOne
+from db.records import Mark, ResolvedLane, StepOne
 from schemas.inbound import StopSaleCreated
 from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode
@@ -92,7 +92,7 @@ class Processor:
         self._on_left = on_left  # a sync has left the lanes: there may be room
         self._on_let_go = on_let_go  # one has left that is not done: it is to be looked for
         self._jitter = jitter
-        self._lanes_to_store: list[tuple[int, str, str]] = []
+        self._lanes_to_store: dict[int, ResolvedLane] = {}  # by sync id
         self._marks = GroupCommit(self._mark_group, what="marking", linger=_LINGER)
         self._owner = owner
         self._tokens = itertools.count()
@@ -140,7 +140,13 @@ class Processor:
         lane = stop_sale_lane(hotel.id)
         if sync.stored_lane != lane:
             # Stored together with the next mark of any sync, and so before any later one's.
-            self._lanes_to_store.append((sync.id, sync.tenant_id, lane))
+            self._lanes_to_store[sync.id] = ResolvedLane(
+                sync_id=sync.id,
+                tenant_id=sync.tenant_id,
+                generation=sync.generation,
+                lane=lane,
+                holding=sync.lease.holding,
+            )
             sync.stored_lane = lane
         return lane
 
@@ -259,6 +265,7 @@ class Processor:
         self._lanes.park(sync, self._clock.elapsed() + max(wait, 0.0))
 
     def _leave(self, sync: Sync) -> None:
+        self._lanes_to_store.pop(sync.id, None)
         self._lanes.finish(sync)
         self._on_left()
 
@@ -317,9 +324,12 @@ class Processor:
         return write_before
 
     async def _mark_group(self, marks: Sequence[Mark]) -> Sequence[bool]:
-        lanes = list(self._lanes_to_store)
+        lanes = list(self._lanes_to_store.values())
         marked = await work.mark(self._pool, marks, lanes)
-        del self._lanes_to_store[: len(lanes)]
+        for stored in lanes:
+            # Unless it was resolved anew meanwhile.
+            if self._lanes_to_store.get(stored.sync_id) is stored:
+                del self._lanes_to_store[stored.sync_id]
         return [mark.sync_id in marked for mark in marks]
 
     async def _record_step_one(self, sync: Sync, rec_id: int, hotel_id: int) -> None:

@@ -132,6 +132,17 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedLane:
+    """The lane of a stop sale whose hotel was resolved."""
+
+    sync_id: int
+    tenant_id: str
+    generation: int
+    lane: str
+    holding: Holding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepOne:
     """The record that step 1 of a stop sale made."""
 

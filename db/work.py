@@ -8,7 +8,7 @@ import asyncpg
 from db import leases, sql
 from db.errors import translated
 from db.pool import Pool
-from db.records import Holding, Mark, Origin, PendingSync, StepOne, Stream
+from db.records import Holding, Mark, Origin, PendingSync, ResolvedLane, StepOne, Stream
 from schemas.kinds import Kind
 
 _QUERIES = sql.load("work")
@@ -42,15 +42,13 @@ async def page(pool: Pool, stream: Stream, *, after: int, limit: int) -> list[Pe
     return [_pending(row) for row in rows]
 
 
-async def mark(
-    pool: Pool, marks: Sequence[Mark], lanes: Sequence[tuple[int, str, str]]
-) -> set[int]:
+async def mark(pool: Pool, marks: Sequence[Mark], lanes: Sequence[ResolvedLane]) -> set[int]:
     """Mark attempts as dispatched, before their first byte is sent.
 
     Args:
         pool: the connections.
         marks: no sync twice.
-        lanes: (sync id, tenant id, lane) of stop sales whose hotel was resolved since.
+        lanes: of stop sales whose hotel was resolved since; no sync twice.
 
     Returns:
         The ids that were marked. One that is missing must not be sent: an earlier sync of its
@@ -61,9 +59,11 @@ async def mark(
             if lanes:
                 await connection.execute(
                     _QUERIES["store_lanes"],
-                    [sync_id for sync_id, _, _ in lanes],
-                    [tenant_id for _, tenant_id, _ in lanes],
-                    [lane for _, _, lane in lanes],
+                    [resolved.sync_id for resolved in lanes],
+                    [resolved.tenant_id for resolved in lanes],
+                    [resolved.generation for resolved in lanes],
+                    [resolved.lane for resolved in lanes],
+                    *leases.columns([resolved.holding for resolved in lanes]),
                 )
             rows = await connection.fetch(
                 _QUERIES["mark"],

@@ -38,11 +38,17 @@ ORDER BY kind, origin_partition, tenant_id, seq
 LIMIT $5
 
 -- name: store_lanes
--- The lanes of stop sales, as soon as their hotels are resolved.
+-- The lanes of stop sales, as soon as their hotels are resolved; not by who holds the partition no more,
+-- since the hotel may be another one by now. No lock: the next holder resolves it once more anyway.
 UPDATE syncs SET lane = resolved.lane
-FROM unnest($1::bigint[], $2::text[], $3::text[]) AS resolved (id, tenant_id, lane)
+FROM unnest(
+    $1::bigint[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::integer[], $7::bigint[]
+) AS resolved (id, tenant_id, generation, lane, lease_topic, lease_partition, lease_epoch)
+JOIN partition_leases AS lease ON lease.topic = resolved.lease_topic
+    AND lease.partition = resolved.lease_partition AND lease.epoch = resolved.lease_epoch
 WHERE syncs.id = resolved.id
   AND syncs.tenant_id = resolved.tenant_id
+  AND syncs.generation = resolved.generation
   AND syncs.state NOT IN ('synced', 'failed')
 
 -- name: mark

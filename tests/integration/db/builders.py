@@ -17,6 +17,7 @@ from db.records import (
     Message,
     Origin,
     Registered,
+    ResolvedLane,
     Settlement,
     StepOne,
 )
@@ -78,6 +79,17 @@ def mark_of(place: Registered, **changes: Any) -> Mark:
         holding=HOLDING,
     )
     return replace(mark, **changes)
+
+
+def lane_of(place: Registered, lane: str, **changes: Any) -> ResolvedLane:
+    resolved = ResolvedLane(
+        sync_id=place.id,
+        tenant_id=TENANT,
+        generation=place.generation,
+        lane=lane,
+        holding=HOLDING,
+    )
+    return replace(resolved, **changes)
 
 
 def step_one_of(place: Registered, rec_id: int, **changes: Any) -> StepOne:

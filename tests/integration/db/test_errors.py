@@ -16,7 +16,14 @@ from db.errors import DatabaseError, DatabaseUnavailable, translated
 from db.migrate import check, migrate
 from db.pool import Pool, connect, open_pool, where
 from db.records import Registered
-from tests.integration.db.builders import NOW, insert, inserted, reservation, settlement_of
+from tests.integration.db.builders import (
+    NOW,
+    insert,
+    inserted,
+    mark_of,
+    reservation,
+    settlement_of,
+)
 
 SECRET = "hunter2"
 
@@ -249,7 +256,7 @@ async def test_every_area_says_unavailable_when_the_connections_are_gone(url: st
         lambda: insert(pool, reservation()),
         lambda: settlement.settle(pool, [settlement_of(place)]),
         lambda: work.streams(pool),
-        lambda: work.mark(pool, [], [(1, "agency-7", "hotel:1")]),
+        lambda: work.mark(pool, [mark_of(place)], []),
         lambda: outbox.delete(pool, [1]),
         lambda: tenants.get(pool, "agency-7"),
         lambda: check(pool),

@@ -17,6 +17,7 @@ from tests.integration.db.builders import (
     NOW,
     TENANT,
     inserted,
+    lane_of,
     mark_of,
     reservation,
     row,
@@ -31,7 +32,9 @@ Call = Callable[[Pool, Registered], Awaitable[object]]
 
 CALLS: dict[str, Call] = {
     "mark": lambda pool, place: work.mark(pool, [mark_of(place, tenant_id=OTHER)], []),
-    "store lanes": lambda pool, place: work.mark(pool, [], [(place.id, OTHER, "hotel:1")]),
+    "store lanes": lambda pool, place: work.mark(
+        pool, [], [lane_of(place, "hotel:1", tenant_id=OTHER)]
+    ),
     "record step one": lambda pool, place: work.record_step_one(
         pool, [step_one_of(place, 1, tenant_id=OTHER)]
     ),

@@ -14,6 +14,7 @@ from tests.integration.db.builders import (
     NOW,
     TENANT,
     inserted,
+    lane_of,
     mark_of,
     row,
     rows,
@@ -113,6 +114,9 @@ async def test_of_many_who_ask_at_once_one_gets_it(pool: Pool) -> None:
 
 WRITES: dict[str, Callable[[Pool, Registered, Holding], Awaitable[object]]] = {
     "mark": lambda pool, place, holding: work.mark(pool, [mark_of(place, holding=holding)], []),
+    "store lanes": lambda pool, place, holding: work.mark(
+        pool, [], [lane_of(place, "hotel:28", holding=holding)]
+    ),
     "record step one": lambda pool, place, holding: work.record_step_one(
         pool, [step_one_of(place, 5, holding=holding)]
     ),

@@ -99,7 +99,7 @@ def arguments(size: int) -> dict[str, list[Any]]:
         "retries.tell": [texts],
         "work.streams": [],
         "work.page": [*stream, 500, size],
-        "work.store_lanes": [ids, tenants, texts],
+        "work.store_lanes": [ids, tenants, numbers, texts, *lease],
         "work.mark": [ids, tenants, numbers, numbers, texts, times, *lease],
         "work.record_step_one": [ids, tenants, numbers, numbers, *lease],
         "work.hold": [ids, tenants, "reservation.created", 0, 1],

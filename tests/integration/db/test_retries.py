@@ -17,6 +17,7 @@ from tests.integration.db.builders import (
     NOW,
     TENANT,
     inserted,
+    lane_of,
     mark_of,
     reservation,
     row,
@@ -240,7 +241,7 @@ async def test_a_failed_sync_goes_to_the_end_of_the_work_as_it_is_stored(pool: P
 async def test_what_was_in_doubt_stays_so_and_in_its_lane(pool: Pool) -> None:
     (place,) = await inserted(pool, stop_sale(7))
     mark = mark_of(place)
-    await work.mark(pool, [mark], [(place.id, TENANT, "hotel:18")])
+    await work.mark(pool, [mark], [lane_of(place, "hotel:18")])
     await settle(pool, [settlement_of(place, state="failed", in_doubt_since=NOW, token=mark.token)])
     kept = ("in_doubt_since", "dispatched_at", "dispatch_token", "sedna_hotel_id", "lane")
     before = await row(pool, place.id)

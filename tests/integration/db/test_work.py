@@ -7,7 +7,7 @@ import pytest
 
 from db import work
 from db.pool import Pool
-from db.records import Mark, Origin, Registered, Stream
+from db.records import Mark, Origin, Registered, ResolvedLane, Stream
 from schemas.kinds import Kind
 from tests.integration.db.builders import (
     HOLDING,
@@ -16,6 +16,7 @@ from tests.integration.db.builders import (
     TRACEPARENT,
     insert,
     inserted,
+    lane_of,
     mark_of,
     reservation,
     row,
@@ -33,8 +34,8 @@ def wanted(*places: Registered) -> list[Mark]:
     return [mark_of(place) for place in places]
 
 
-def in_lane(lane: str, *places: Registered) -> list[tuple[int, str, str]]:
-    return [(place.id, TENANT, lane) for place in places]
+def in_lane(lane: str, *places: Registered) -> list[ResolvedLane]:
+    return [lane_of(place, lane) for place in places]
 
 
 async def mark(pool: Pool, *places: Registered, lane: str | None = None) -> set[int]:
@@ -116,6 +117,12 @@ async def test_whether_a_pending_sync_is_marked_can_be_asked(pool: Pool) -> None
         for place in (first, second, third)
     ]
     assert answers == [False, True, None]
+
+
+async def test_a_lane_that_was_resolved_for_an_earlier_try_is_not_stored(pool: Pool) -> None:
+    (place,) = await inserted(pool, stop_sale(1))
+    await work.mark(pool, [], [lane_of(place, "hotel:18", generation=place.generation - 1)])
+    assert (await row(pool, place.id))["lane"] is None
 
 
 # -- the mark -----------------------------------------------------------------------------------
