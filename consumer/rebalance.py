@@ -111,7 +111,11 @@ class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             for topic, kind in self._kinds.items()
         }
         counts = {
-            kind: len(self._consumer.partitions_for_topic(topic) or ())
+            # Our metadata may be some seconds behind those by which the leader has assigned.
+            kind: max(
+                len(self._consumer.partitions_for_topic(topic) or ()),
+                max(by_kind[kind], default=-1) + 1,
+            )
             for topic, kind in self._kinds.items()
         }
         self._ownership.assign(by_kind, counts)

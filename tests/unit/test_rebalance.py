@@ -1,13 +1,16 @@
-"""What a drain promises: once it has begun, nothing new is taken up."""
+"""What we own after a rebalance, and that nothing new is taken up once a drain has begun."""
 
 from collections.abc import Collection
 from typing import Any, cast
+from unittest.mock import Mock
+
+from aiokafka import TopicPartition
 
 from consumer.backlog import Backlog
 from consumer.lanes import Lanes
 from consumer.leases import Leases
 from consumer.ownership import Lease, Ownership
-from consumer.rebalance import Drain
+from consumer.rebalance import Drain, RebalanceListener
 from db.notices import payload_of
 from db.records import Holding, Stream
 from schemas.kinds import Kind
@@ -47,6 +50,23 @@ class Quiet:
 
     async def drained(self) -> None:
         return
+
+
+async def test_a_partition_that_the_metadata_do_not_show_yet_is_ours_where_it_was_assigned() -> (
+    None
+):
+    # The group's leader sees that a topic has grown some seconds before the others do.
+    ownership = Ownership()
+    listener = RebalanceListener(
+        consumer=Mock(**{"partitions_for_topic.return_value": {0, 1}}),
+        kinds={"reservations": Kind.RESERVATION},
+        ownership=ownership,
+        leases=Mock(),
+        drain=Mock(),
+    )
+    await listener.on_partitions_assigned({TopicPartition("reservations", 3)})
+    assert ownership.owns(Kind.RESERVATION, 3)
+    assert not ownership.owns(Kind.RESERVATION, 1)
 
 
 async def test_work_that_is_asked_for_while_draining_is_the_next_owners() -> None:
