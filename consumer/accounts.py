@@ -122,7 +122,8 @@ class Accounts:
         try:
             return await flight.do(lambda: self._load(tenant_id))
         finally:
-            self._loading.pop(tenant_id, None)
+            if not flight.wanted:
+                del self._loading[tenant_id]
 
     async def _load(self, tenant_id: str) -> Account:
         while True:

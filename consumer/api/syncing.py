@@ -209,7 +209,8 @@ class Syncing:
         try:
             return await flight.do(lambda: self._all(tenant))
         finally:
-            self._pending.pop(tenant, None)
+            if not flight.wanted:
+                del self._pending[tenant]
 
     async def _all(self, tenant: str) -> PendingAnswer:
         items = await history.unsynced(self._pool, tenant, limit=MOST_PENDING)

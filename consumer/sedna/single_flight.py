@@ -28,12 +28,21 @@ class SingleFlight(Generic[_T]):
     def __init__(self) -> None:
         #: Set while somebody works; None as its result means that whoever worked was cancelled.
         self._running: asyncio.Future[_Done[_T] | _Failed | None] | None = None
+        #: How many are in :meth:`do`: who keeps it for them may forget it at 0.
+        self.wanted = 0
 
     async def do(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Return what `work` returns, or what somebody's who is at it already does.
 
         Raises what that work raised.
         """
+        self.wanted += 1
+        try:
+            return await self._do(work)
+        finally:
+            self.wanted -= 1
+
+    async def _do(self, work: Callable[[], Awaitable[_T]]) -> _T:
         while self._running is not None:
             match await asyncio.shield(self._running):
                 case _Done(value):
