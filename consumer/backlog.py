@@ -76,7 +76,7 @@ class Backlog:
                 self._hungry.set()
 
     def drained(self) -> None:
-        """Something has left the lanes, so there may be room."""
+        """Something has left the lanes, or waits in them for its time: there may be room."""
         self._hungry.set()
 
     def look(self) -> None:

@@ -157,13 +157,14 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
             doubt_window=settings.doubt_window,
             give_up_after=settings.give_up_after,
         ),
-        on_left=backlog.drained,
+        on_room=backlog.drained,
         on_let_go=backlog.look,
     )
     dispatcher = Dispatcher(
         lanes=lanes,
         clock=clock,
         process=processor.process,
+        on_parked=backlog.drained,
         give_up_after=settings.give_up_after,
     )
 

@@ -22,11 +22,13 @@ class Dispatcher:
         lanes: Lanes,
         clock: Clock,
         process: Callable[[Sync], Awaitable[None]],
+        on_parked: Callable[[], None],
         give_up_after: float,
     ) -> None:
         self._lanes = lanes
         self._clock = clock
         self._process = process
+        self._on_parked = on_parked  # what waits makes room for what could run
         self._patience = timedelta(seconds=give_up_after)  # of what waits for a paused tenant
         self._wake = asyncio.Event()
         self._returned = asyncio.Event()
@@ -84,6 +86,7 @@ class Dispatcher:
             wait = (sync.next_attempt_at - self._clock.now()).total_seconds()
             if wait > 0:
                 self._lanes.park(sync, self._clock.elapsed() + wait)
+                self._on_parked()
                 return True
         return False
 

@@ -78,7 +78,7 @@ class Processor:
         owner: str,
         clock: Clock,
         policy: Policy,
-        on_left: Callable[[], None],
+        on_room: Callable[[], None],
         on_let_go: Callable[[], None],
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -89,7 +89,7 @@ class Processor:
         self._leases = leases
         self._clock = clock
         self._policy = policy
-        self._on_left = on_left  # a sync has left the lanes: there may be room
+        self._on_room = on_room  # a sync has left the lanes, or waits in them: others may come in
         self._on_let_go = on_let_go  # one has left that is not done: it is to be looked for
         self._jitter = jitter
         self._lanes_to_store: dict[int, ResolvedLane] = {}  # by sync id
@@ -262,12 +262,16 @@ class Processor:
 
     def _park(self, sync: Sync, until: datetime) -> None:
         wait = (until - self._clock.now()).total_seconds()
-        self._lanes.park(sync, self._clock.elapsed() + max(wait, 0.0))
+        self._wait(sync, max(wait, 0.0))
+
+    def _wait(self, sync: Sync, seconds: float) -> None:
+        self._lanes.park(sync, self._clock.elapsed() + seconds)
+        self._on_room()
 
     def _leave(self, sync: Sync) -> None:
         self._lanes_to_store.pop(sync.id, None)
         self._lanes.finish(sync)
-        self._on_left()
+        self._on_room()
 
     def _let_go(self, sync: Sync) -> None:
         """Forget a sync that is somebody else's, or has become another than we know."""
@@ -280,7 +284,7 @@ class Processor:
         if account is not None and account.gate.breaker.is_open(self._clock.elapsed()):
             self._lanes.put_back(sync)  # it comes with all others of its tenant
         else:
-            self._lanes.park(sync, self._clock.elapsed() + _PAUSED_SECONDS)
+            self._wait(sync, _PAUSED_SECONDS)
 
     async def _wait_for_turn(self, sync: Sync) -> None:
         marked = await persistently(
@@ -294,7 +298,7 @@ class Processor:
             self._let_go(sync)
         else:
             _line(sync).info("waits_for_its_turn")
-            self._lanes.park(sync, self._clock.elapsed() + _TURN_SECONDS)
+            self._wait(sync, _TURN_SECONDS)
 
     # -- what an attempt may ask for ----------------------------------------------------------
 

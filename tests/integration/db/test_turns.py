@@ -46,7 +46,7 @@ async def refused(pool: Pool, place: Registered, *, marked_meanwhile: bool = Fal
         owner="this",
         clock=SystemClock(),
         policy=Policy(retry_base=1, retry_cap=300, doubt_window=120, give_up_after=86400),
-        on_left=Mock(),
+        on_room=Mock(),
         on_let_go=let_go,
     )
     taken = lanes.take()
