@@ -166,6 +166,8 @@ class Leases:
     def _until_next(self) -> float:
         if not self._wanted() <= self._held.keys():
             return min(_TRY_AGAIN, self._every)
+        if not self._held:
+            return self._every  # nothing is to be renewed, and so no time is set for that
         return max(0.0, self._renew_at - self._clock.elapsed())
 
     async def _tend(self) -> None:

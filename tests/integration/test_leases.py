@@ -29,11 +29,13 @@ class Hand:
     """A clock that stands still until it is set."""
 
     seconds: float = 1000.0
+    looks: int = 0
 
     def now(self) -> datetime:
         return datetime(2026, 11, 22, 12, tzinfo=UTC)
 
     def elapsed(self) -> float:
+        self.looks += 1
         return self.seconds
 
 
@@ -231,6 +233,23 @@ async def test_what_was_given_back_at_the_end_is_not_taken_again(pool: Pool) -> 
         one.leases.assigned()  # wakes the task, as time does
         for _ in range(200):
             assert await running_leases(pool) == 0
+
+
+@pytest.mark.parametrize("after", ["the start", "a rebalance"])
+async def test_a_process_without_partitions_stands_still(pool: Pool, after: str) -> None:
+    async with member(pool, "one") as one:
+        if after == "a rebalance":
+            one.assign(0)
+            await one.until_held(place(0))
+            await revoke(one)
+            one.clock.seconds += LEASE
+            one.leases.assigned()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        before = one.clock.looks
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert one.clock.looks - before < 10
 
 
 async def running_leases(pool: Pool) -> int:
