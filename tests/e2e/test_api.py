@@ -113,26 +113,6 @@ async def test_a_failed_one_is_mended_and_synced_by_request(world: WorldFactory)
         assert len(here.fake.account("a").reservations.records) == 2
 
 
-async def test_a_process_that_does_not_own_the_tenant_answers_the_same(
-    world: WorldFactory,
-) -> None:
-    async with world([account("a")]) as here:
-        services = [await here.start(**KEY), await here.start(**KEY)]
-        await here.publish_reservations(
-            [("a", reservation("a", number, hotel_name="Nowhere")) for number in range(2)]
-        )
-        await here.until_settled(2)
-        await here.query(
-            "UPDATE syncs SET payload = payload || $1",
-            '{"hotel_name": "Mandarin Resort & Spa"}',
-        )
-        for number, service in enumerate(services):
-            async with called(service) as http:
-                answer = (await http.post(f"/api/sedna/sync/reservation/{number}")).json()
-                assert answer["success"] is True, answer
-                assert (await http.get("/readyz")).status_code == 200
-
-
 async def test_probes_and_metrics_need_no_token_and_no_key(world: WorldFactory) -> None:
     async with world([account("a")]) as here:
         service = await here.start()
