@@ -197,8 +197,7 @@ class Syncing:
             case never:
                 assert_never(never)
         if state is None:
-            found = await retries.states(self._pool, [(tenant, sync_id)])
-            state = found.get((tenant, sync_id))
+            state = (await self._states(tenant, [sync_id])).get(sync_id)
         if state is None:
             raise HTTPException(404, f"there is no such {_NAMES[kind].lower()}")
         return settled(state)
@@ -218,18 +217,22 @@ class Syncing:
         carried = await self._retrying.carry_out(tenant, failed)
         overtaken = {each.sync.id for each in carried.superseded}
         waited = [each for each in items if each.id not in overtaken]
+        tries = {each.id: each.generation for each in waited} | carried.started
+        # Somebody else has pressed meanwhile, perhaps at another process: that try is joined.
+        begun = [each for each, _ in failed if each in tries and each not in carried.started]
+        now = await self._states(tenant, begun)
+        tries |= {sync_id: state.generation for sync_id, state in now.items()}
         states = await asyncio.gather(
-            *(
-                self._outcome(tenant, each.id, carried.started.get(each.id, each.generation))
-                for each in waited
-            )
+            *(self._outcome(tenant, each.id, tries[each.id]) for each in waited)
         )
         found = {each.id: state for each, state in zip(waited, states, strict=True) if state}
-        late = [(tenant, each.id) for each in waited if each.id not in found]
-        if late:
-            now = await retries.states(self._pool, late)
-            found |= {sync_id: state for (_, sync_id), state in now.items()}
+        found |= await self._states(tenant, [each.id for each in waited if each.id not in found])
         return summed_up(items, found, overtaken=overtaken)
+
+    async def _states(self, tenant: str, ids: Sequence[int]) -> dict[int, SyncState]:
+        asked = [(tenant, sync_id) for sync_id in ids]
+        found = await retries.states(self._pool, asked) if asked else {}
+        return {sync_id: state for (_, sync_id), state in found.items()}
 
     async def _outcome(self, tenant: str, sync_id: int, generation: int) -> SyncState | None:
         left = WAIT_SECONDS

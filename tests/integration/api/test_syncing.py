@@ -8,7 +8,8 @@ import httpx2
 import pytest
 
 from consumer.api import syncing
-from db import work
+from consumer.retrying import Retrying
+from db import history, retries, work
 from db.pool import Pool
 from db.records import Registered
 from tests.integration.api.conftest import Api
@@ -243,6 +244,35 @@ async def test_pending_counts_what_came_of_each_and_lists_errors(
         "stop_sales_failed": 0,
         "errors": ["Reservation 42: Hotel not found"],
     }
+
+
+async def test_pending_joins_a_try_that_another_process_has_begun_meanwhile(
+    http: httpx2.AsyncClient, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place,) = await inserted(pool, reservation("V1"))
+    await settle(pool, [settlement_of(place, **FAILURE)])
+    look, ask = history.unsynced, retries.states
+    questions = 0
+
+    async def asked_about(*arguments: Any) -> Any:
+        nonlocal questions
+        questions += 1
+        return await ask(*arguments)
+
+    async def overtaken(*arguments: Any, **named: Any) -> list[history.Unsynced]:
+        found = await look(*arguments, **named)
+        await Retrying(pool).carry_out(TENANT, [(each.id, each.generation) for each in found])
+        return found
+
+    monkeypatch.setattr(history, "unsynced", overtaken)
+    monkeypatch.setattr(retries, "states", asked_about)
+    asked = asyncio.create_task(http.post(PENDING))
+    again = await until_tried_again(pool, place)
+    while questions < 3 and not asked.done():
+        await asyncio.sleep(0.01)
+    await settle(pool, [settlement_of(again, rec_id=1)])
+    answer = (await asked).json()
+    assert (answer["reservations_synced"], answer["errors"]) == (1, [])
 
 
 @pytest.mark.usefixtures("impatient")
