@@ -2,9 +2,14 @@
 
 import sys
 
-from benchmarks import islands, outage, throughput
+from benchmarks import api, islands, outage, throughput
 
-MEASUREMENTS = {"throughput": throughput.main, "islands": islands.main, "outage": outage.main}
+MEASUREMENTS = {
+    "throughput": throughput.main,
+    "islands": islands.main,
+    "outage": outage.main,
+    "api": api.main,
+}
 
 
 def main() -> None:

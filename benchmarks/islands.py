@@ -7,15 +7,14 @@ tenants the time from publishing an event to its settlement is compared.
 
 import argparse
 import asyncio
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.setting import middle_and_tail, percentile, world
+from benchmarks.setting import Pace, middle_and_tail, percentile, world
 from consumer.demo.fake import Fault, FaultKind
-from tests.support.events import account, reservation
+from tests.support.events import account
 from tests.support.service import World
 
 HEALTHY = [f"well-{number:02}" for number in range(17)]
@@ -33,32 +32,6 @@ SETTINGS = {
     "RETRY_CAP": "2",
     "BREAKER_COOL_DOWN": "2",
 }
-_TICK = 0.05
-
-
-class Pace:
-    """Publishes at a steady pace, each event with the time of its publication."""
-
-    def __init__(self, here: World, producer: AIOKafkaProducer, *, rate: float) -> None:
-        self._here = here
-        self._producer = producer
-        self._rate = rate
-        self.published = 0
-
-    async def keep(self, seconds: float) -> None:
-        start, first = time.monotonic(), self.published
-        while (elapsed := time.monotonic() - start) < seconds:
-            while self.published - first < elapsed * self._rate:
-                tenant = TENANTS[self.published % len(TENANTS)]
-                now = datetime.now(UTC).isoformat()
-                event = reservation(tenant, self.published)
-                event = event.replace(b"2026-11-22T10:00:00Z", now.encode())
-                await self._producer.send(
-                    self._here.topics.reservations, value=event, key=tenant.encode()
-                )
-                self.published += 1
-            await asyncio.sleep(_TICK)
-        await self._producer.flush()
 
 
 async def latencies(here: World, since: datetime) -> list[float]:
@@ -96,7 +69,7 @@ async def measure(*, seconds: float, rounds: int, rate: float) -> None:
         here.settings |= SETTINGS
         await here.start()
         async with AIOKafkaProducer(bootstrap_servers=here.kafka, linger_ms=1) as producer:
-            pace = Pace(here, producer, rate=rate)
+            pace = Pace(here, producer, tenants=TENANTS, rate=rate)
             await pace.keep(3)
             await here.until_settled(pace.published)
             ratios = []
