@@ -18,28 +18,30 @@ _WHAT_TO_DO: Final[Mapping[ErrorCode, str]] = {
     ),
     ErrorCode.HOTEL_NOT_FOUND: (
         "Say which hotel it is: sedna-sync hotel map TENANT NAME HOTEL_ID. Or add the hotel in "
-        "Sedna, or name it as Sedna does. Then publish the event again."
+        "Sedna. Then sedna-sync retry. Or name it as Sedna does, in an event that is published "
+        "anew."
     ),
     ErrorCode.HOTEL_AMBIGUOUS: (
-        "Say which hotel it is: sedna-sync hotel map TENANT NAME HOTEL_ID. Or name it in full, or "
-        "by sedna_hotel_id. Then publish the event again."
+        "Say which hotel it is: sedna-sync hotel map TENANT NAME HOTEL_ID, then sedna-sync retry. "
+        "Or name it in full, or by sedna_hotel_id, in an event that is published anew."
     ),
     ErrorCode.ROOM_TYPE_UNKNOWN: (
-        "Add the room type in Sedna, or use a code that is known; then publish the event again."
+        "Add the room type in Sedna, then sedna-sync retry. Or use a code that is known, in an "
+        "event that is published anew."
     ),
     ErrorCode.BOARD_UNKNOWN: (
-        "Add the board in Sedna, or use a code that is known; then publish the event again."
+        "Add the board in Sedna, then sedna-sync retry. Or use a code that is known, in an event "
+        "that is published anew."
     ),
-    ErrorCode.REFUSED_BY_SEDNA: "See to Sedna's reason, then publish the event again.",
+    ErrorCode.REFUSED_BY_SEDNA: "See to Sedna's reason, then sedna-sync retry.",
     ErrorCode.SUPERSEDED: "Nothing, if the later one shall hold.",
     ErrorCode.TENANT_NOT_CONFIGURED: (
-        "Set the tenant up: sedna-sync tenant set TENANT. Then publish the event again."
+        "Set the tenant up: sedna-sync tenant set TENANT. Then sedna-sync retry."
     ),
-    ErrorCode.GAVE_UP: (
-        "See what sedna-sync doctor says of the tenant, then publish the event again."
-    ),
+    ErrorCode.GAVE_UP: "See what sedna-sync doctor says of the tenant, then sedna-sync retry.",
     ErrorCode.IN_DOUBT_UNRESOLVED: (
-        "Look for the record in Sedna. Publishing the event again is safe: Sedna is asked first."
+        "Look for the record in Sedna. To try again with sedna-sync retry is safe: Sedna is asked "
+        "first."
     ),
 }
 

@@ -104,9 +104,9 @@ def _no_hotel(
         details["candidates"] = _candidates(match.candidates)
         return Refused(
             ErrorCode.HOTEL_AMBIGUOUS,
-            f"hotel {name!r} fits {_listed(match.candidates)}: name the hotel in full or by "
-            f"sedna_hotel_id, or say which it is with `sedna-sync hotel map {tenant_id}`; then "
-            f"publish the event again",
+            f"hotel {name!r} fits {_listed(match.candidates)}: say which it is with `sedna-sync "
+            f"hotel map {tenant_id}`, then retry; or publish the event again with the hotel named "
+            f"in full or by sedna_hotel_id",
             details,
         )
     candidates = match.candidates if isinstance(match, NotFound) else ()
@@ -122,12 +122,12 @@ def _no_hotel(
         ),
     }[why]
     near = f"; similar: {_listed(candidates)}" if candidates else ""
-    mend = "add the hotel in Sedna or mend the event"
+    mend = "add the hotel in Sedna"
     if why is not WhyNot.EVENT_ID_UNKNOWN:  # an id in the event counts before any mapping
-        mend += f", or say which it is with `sedna-sync hotel map {tenant_id}`"
+        mend += f" or say which it is with `sedna-sync hotel map {tenant_id}`"
     return Refused(
         ErrorCode.HOTEL_NOT_FOUND,
-        f"{what}{near}: {mend}; then publish it again",
+        f"{what}{near}: {mend}, then retry; or mend the event and publish it again",
         details,
     )
 

@@ -48,7 +48,7 @@ CASES = (
     Case(
         "hotel_ambiguous",
         {"hotel_name": "Calista"},
-        "name the hotel in full or by sedna_hotel_id",
+        "publish the event again with the hotel named in full or by sedna_hotel_id",
         {"hotel_name": "Calista"},
     ),
     Case(
