@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from consumer.events import set_within
 from consumer.lanes import Lanes
 from consumer.leases import Leases
 from consumer.ownership import Lease, Ownership
@@ -114,11 +115,7 @@ class Backlog:
     async def sweep(self) -> None:
         """Find streams with pending work, when told to and now and then, until cancelled."""
         while True:
-            try:
-                async with asyncio.timeout(_SWEEP_SECONDS):
-                    await self._sweep_now.wait()
-            except TimeoutError:
-                pass
+            await set_within(self._sweep_now, _SWEEP_SECONDS)
             self._sweep_now.clear()
             await self._discover()
 

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from consumer.clock import Clock
+from consumer.events import set_within
 from consumer.leases import Leases
 from consumer.logs import get_logger
 from consumer.metrics import BacklogShare
@@ -66,11 +67,7 @@ class BacklogGauges:
             began = self._clock.elapsed()
             await self.refresh()
             wait = until_next(self._clock.elapsed() - began)
-            try:
-                async with asyncio.timeout(wait):
-                    await self._now.wait()
-            except TimeoutError:
-                pass
+            await set_within(self._now, wait)
 
     async def refresh(self) -> None:
         """Count; if that cannot be done, forget what was counted before."""
@@ -136,11 +133,7 @@ class LagGauges:
         while True:
             self._now.clear()
             await self.refresh()
-            try:
-                async with asyncio.timeout(_EVERY):
-                    await self._now.wait()
-            except TimeoutError:
-                pass
+            await set_within(self._now, _EVERY)
 
     async def refresh(self) -> None:
         """Ask; if there is no answer, forget the last one."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 
 from consumer.clock import Clock
+from consumer.events import set_within
 from consumer.logs import get_logger
 from consumer.ownership import Lease, Ownership, Place
 from consumer.persistence import persistently
@@ -150,11 +151,7 @@ class Leases:
                 await asyncio.sleep(_TRY_AGAIN)
                 continue
             self._tended.set()
-            try:
-                async with asyncio.timeout(self._until_next()):
-                    await self._tend_now.wait()
-            except TimeoutError:
-                pass
+            await set_within(self._tend_now, self._until_next())
 
     def _wanted(self) -> set[Place]:
         return {

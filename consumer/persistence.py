@@ -7,9 +7,9 @@ repeated without harm.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Generic, TypeVar
 
+from consumer.events import set_within
 from consumer.logs import get_logger
 from consumer.retry import backoff
 from db.errors import DatabaseUnavailable
@@ -54,10 +54,8 @@ async def persistently(
 async def _sleep(seconds: float, unless: asyncio.Event | None) -> None:
     if unless is None:
         await asyncio.sleep(seconds)
-        return
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await unless.wait()
+    else:
+        await set_within(unless, seconds)
 
 
 class GroupCommit(Generic[Row, Answer]):
@@ -111,11 +109,7 @@ class GroupCommit(Generic[Row, Answer]):
     async def _gather(self) -> None:
         if len(self._waiting) < self._max_rows:
             self._full.clear()
-            try:
-                async with asyncio.timeout(self._linger):
-                    await self._full.wait()
-            except TimeoutError:
-                pass
+            await set_within(self._full, self._linger)
 
     async def _commit(self, group: list[tuple[Row, asyncio.Future[Answer]]]) -> None:
         rows = [row for row, _ in group]

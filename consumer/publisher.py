@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from aiokafka.errors import KafkaError
 
 from consumer.delivery import Delivery
+from consumer.events import set_within
 from consumer.leases import Leases
 from consumer.logs import get_logger
 from consumer.ownership import Ownership, Place
@@ -85,12 +86,8 @@ class Publisher:
                 self._empty.set()
 
     async def _wait_for_some(self) -> None:
-        if self._empty.is_set():
-            try:
-                async with asyncio.timeout(_REREAD_SECONDS):
-                    await self._some.wait()
-            except TimeoutError:
-                self.written(1)
+        if self._empty.is_set() and not await set_within(self._some, _REREAD_SECONDS):
+            self.written(1)
         self._some.clear()
 
     async def _publish_page(self) -> bool:

@@ -15,6 +15,7 @@ import socket
 import sys
 import tempfile
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ _PORTS = range(20_000, 30_000)
 _WAIT_TO_BE_ENDED = "import signal; signal.pause()"
 
 
-class PrivateServer:
+class PrivateServer(ABC):
     """A server that a test stops and starts as it likes."""
 
     def __init__(self, spec: Server) -> None:
@@ -55,8 +56,9 @@ class PrivateServer:
         """Stop it in an orderly way, and wait until it is gone; does nothing if it is."""
         await asyncio.to_thread(self._stop)
 
+    @abstractmethod
     def _is_up(self, guarded: Guarded) -> bool:
-        raise NotImplementedError
+        """Wait until it answers; False if it does not."""
 
     def _start(self) -> None:
         if self._guarded is not None:
