@@ -1,0 +1,14 @@
+-- Topics are read again by operators, see docs/replay.md.
+
+-- Which replay registered the work, or tried it anew; null: it came live, or was asked for by a person.
+ALTER TABLE syncs ADD COLUMN replay_id bigint;
+-- It gives way to the live work of its tenant. Not so any more once its event comes live as well.
+ALTER TABLE syncs ADD COLUMN replayed boolean NOT NULL DEFAULT false;
+-- Of the bytes of the very event that the row is made of: who reads it again knows it without parsing.
+-- Null: it was registered before this column was there.
+ALTER TABLE syncs ADD COLUMN event_fingerprint bytea;
+-- What the result event said that no other column tells, so that it can be published again. The code is
+-- null where the result is as `state` and `error_code` say; it is `conflict` where the row is synced with
+-- what an earlier event asked for, and the event that it is named for was answered so.
+ALTER TABLE syncs ADD COLUMN result_code text;
+ALTER TABLE syncs ADD COLUMN result_message text;
