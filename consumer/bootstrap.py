@@ -36,6 +36,7 @@ from consumer.publisher import Publisher
 from consumer.readiness import Readiness
 from consumer.rebalance import Drain, RebalanceListener
 from consumer.registrar import Registrar
+from consumer.results import Topics
 from consumer.retrying import Retrying
 from consumer.sedna.catalogue import Catalogue
 from consumer.sedna.client import SednaClient
@@ -46,7 +47,7 @@ from consumer.sedna.session import Session
 from consumer.sedna.transport import build_ssl_context
 from consumer.service import Service
 from consumer.settings import Settings
-from consumer.settler import Settler, Topics
+from consumer.settler import Settler
 from consumer.sync import Sync
 from consumer.verdict import Policy
 from consumer.watchdog import Watchdog

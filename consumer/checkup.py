@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from consumer.accounts import Account
 from consumer.credentials import CannotDecrypt
-from consumer.kafka import build_admin, build_consumer, build_producer
+from consumer.kafka import build_consumer, build_producer, partitions_of
 from consumer.sedna.errors import SednaError
 from consumer.settings import PREFIX, Settings
 from db import migrate, tenants
@@ -62,18 +62,10 @@ async def _kafka(settings: Settings) -> list[Finding]:
 
 
 async def _topics_and_rights(settings: Settings) -> list[Finding]:
-    admin = build_admin(settings, client_id=_CLIENT_ID)
-    await admin.start()
-    try:
-        # All topics, and not ours by name: asking for one by name can create it.
-        existing = set(await admin.list_topics())
-        inputs = [settings.topic_reservations, settings.topic_stop_sales]
-        outputs = [settings.topic_synced, settings.topic_failed, settings.topic_deadletter]
-        present = [name for name in (*inputs, *outputs) if name in existing]
-        described = await admin.describe_topics(present) if present else []
-    finally:
-        await admin.close()
-    counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
+    inputs = [settings.topic_reservations, settings.topic_stop_sales]
+    outputs = [settings.topic_synced, settings.topic_failed, settings.topic_deadletter]
+    found = await partitions_of(settings, [*inputs, *outputs], client_id=_CLIENT_ID)
+    counts = {topic: len(partitions) for topic, partitions in found.items()}
     findings = [
         Finding(
             "kafka",

@@ -7,14 +7,14 @@ a batch no further one is read, but polling goes on, so that the group keeps its
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka import errors as kafka_errors
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from consumer.arrivals import Readable, Record, Unreadable, read
+from consumer.arrivals import Readable, Unreadable, read
 from consumer.backlog import Backlog
+from consumer.kafka_records import plain
 from consumer.logs import get_logger
 from consumer.ownership import Ownership
 from consumer.persistence import persistently
@@ -22,7 +22,6 @@ from consumer.publisher import Publisher
 from consumer.registrar import Registrar
 from consumer.retry import backoff
 from db.errors import DatabaseUnavailable
-from db.records import Origin
 from schemas.kinds import Kind
 
 _log = get_logger(__name__)
@@ -201,7 +200,7 @@ class Intake:
         for partition, records in fetched.items():
             kind = self._kinds[partition.topic]
             for record in records:
-                match read(_plain(kind, record)):
+                match read(plain(kind, record)):
                     case Readable() as event:
                         readable.append(event)
                     case Unreadable() as event:
@@ -245,24 +244,3 @@ def _lasts(error: KafkaError) -> bool:
     # One of no class of its own is what aiokafka says of what it does not foresee: its coordinator
     # has ended, and gives the same answer from now on.
     return isinstance(error, _LASTING) or type(error) is KafkaError
-
-
-def _plain(kind: Kind, record: ConsumerRecord) -> Record:
-    stamp = record.timestamp
-    return Record(
-        kind=kind,
-        origin=Origin(topic=record.topic, partition=record.partition, offset=record.offset),
-        timestamp=_time(stamp),
-        key=record.key,
-        value=record.value,
-        headers=tuple(record.headers),
-    )
-
-
-def _time(milliseconds: int | None) -> datetime | None:
-    if milliseconds is None or milliseconds < 0:
-        return None
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):  # producers may set any number
-        return None

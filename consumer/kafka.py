@@ -57,6 +57,24 @@ def build_consumer(settings: Settings, *, client_id: str) -> AIOKafkaConsumer:
     )
 
 
+def build_reader(settings: Settings, *, client_id: str) -> AIOKafkaConsumer:
+    """A consumer of no group, for who says himself which partitions are read, and from where.
+
+    It commits nothing, sees committed records only, and never moves by itself: an offset that is
+    not there is an error.
+    """
+    return AIOKafkaConsumer(
+        **_connection(settings),
+        client_id=client_id,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        metadata_max_age_ms=_METADATA_MAX_AGE_MS,
+        max_partition_fetch_bytes=2 * 1024 * 1024,
+    )
+
+
 def build_producer(settings: Settings, *, client_id: str) -> AIOKafkaProducer:
     """An idempotent producer: each message once, in order, acknowledged by all replicas."""
     return AIOKafkaProducer(
@@ -113,6 +131,29 @@ def build_admin(settings: Settings, *, client_id: str) -> AIOKafkaAdminClient:
     return AIOKafkaAdminClient(
         **_connection(settings), client_id=client_id, request_timeout_ms=10_000
     )
+
+
+async def partitions_of(
+    settings: Settings, topics: Collection[str], *, client_id: str
+) -> dict[str, list[int]]:
+    """The partitions of these topics; one that does not exist, or may not be seen, is missing.
+
+    Raises:
+        KafkaError: the brokers do not answer.
+    """
+    admin = build_admin(settings, client_id=client_id)
+    await admin.start()
+    try:
+        # All topics, and not ours by name: asking for one by name can create it.
+        present = [name for name in await admin.list_topics() if name in topics]
+        described = await admin.describe_topics(present) if present else []
+    finally:
+        await admin.close()
+    return {
+        topic["topic"]: sorted(partition["partition"] for partition in topic["partitions"])
+        for topic in described
+        if not topic["error_code"]
+    }
 
 
 def _connection(settings: Settings) -> dict[str, Any]:

@@ -1,26 +1,37 @@
 """Registers a batch: new work, rejections and what they are answered with, in one transaction."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
 
 from consumer.arrivals import Readable, Unreadable
 from consumer.clock import Clock
+from consumer.refusals import Refusals
 from consumer.registration import Seen, compare, rounds
 from consumer.sync import Sync, from_arrival
 from db import inbox
 from db.pool import Pool
-from db.records import Arrival, Known, Message
+from db.records import Arrival, Known, Message, Registered
 from schemas.kinds import Kind
-from schemas.outcomes import (
-    ErrorCode,
-    FailureError,
-    Origin,
-    SednaFailed,
-    rejection_event_id,
-    result_event,
-)
+
+#: As what an event is counted.
+_COUNTED = {
+    Seen.NEW: "registered",
+    Seen.NEW_TRY: "registered",
+    Seen.REDELIVERY: "duplicate",
+    Seen.DUPLICATE: "duplicate",
+    Seen.CONFLICT: "conflict",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What a readable event of a batch has come to."""
+
+    event: Readable
+    seen: Seen
+    known: Known | None  #: the row as it was before; None: there was none
+    place: Registered | None  #: of work that is to be done, new or tried anew
 
 
 @dataclass(slots=True)
@@ -47,14 +58,14 @@ class Registrar:
     ) -> None:
         self._on_seen = on_seen  # told `Registration.seen` of what is committed
         self._pool = pool
-        self._clock = clock
-        self._topic_failed = topic_failed
-        self._topic_deadletter = topic_deadletter
+        self._refusals = Refusals(
+            clock=clock, topic_failed=topic_failed, topic_deadletter=topic_deadletter
+        )
 
     async def register(
         self, readable: Sequence[Readable], unreadable: Sequence[Unreadable]
     ) -> Registration:
-        """Store a batch; registering it again changes nothing.
+        """Store a batch that has come live; registering it again changes nothing.
 
         Args:
             readable: in the order of the topics.
@@ -64,160 +75,113 @@ class Registrar:
             DatabaseUnavailable: register the batch again.
         """
         done = Registration()
-        messages: list[Message] = []
-        data = {id(each.arrival): each.data for each in readable}
         async with inbox.registration(self._pool) as transaction:
-            for arrivals in rounds([each.arrival for each in readable]):
-                places = await transaction.insert(arrivals)
-                rest = [arrival for arrival in arrivals if arrival.identity not in places]
-                if rest:
-                    known = await transaction.existing([arrival.identity for arrival in rest])
-                    tries, conflicts = self._sort(rest, known, done.seen)
-                    messages += conflicts
-                    if tries:
-                        places |= await transaction.renew(tries)
-                for arrival in arrivals:
-                    place = places.get(arrival.identity)
-                    if place is not None:
-                        done.seen[arrival.kind, "registered"] += 1
-                        done.syncs.append(from_arrival(arrival, data[id(arrival)], place))
-            if unreadable:
-                new = await transaction.reject([each.rejection for each in unreadable])
-                for each in unreadable:
-                    done.seen[each.kind, "rejected"] += 1
-                    if (each.rejection.origin, each.rejection.digest) in new:
-                        messages += self._answers(each)
+            fates = await self.place(transaction, readable, compare=compare)
+            waiting = [
+                (fate.event.arrival.tenant_id, fate.known.id)
+                for fate in fates
+                if fate.known is not None and fate.known.replayed and fate.known.state == "pending"
+            ]
+            if waiting:
+                await transaction.promote(waiting)
+            messages = await self.answers(transaction, fates, unreadable)
             if messages:
                 done.first_outbox_id = await transaction.add_messages(messages)
+        for fate in fates:
+            arrival = fate.event.arrival
+            done.seen[arrival.kind, _COUNTED[fate.seen]] += 1
+            if fate.place is not None:
+                done.syncs.append(from_arrival(arrival, fate.event.data, fate.place))
+        for each in unreadable:
+            done.seen[each.kind, "rejected"] += 1
         self._on_seen(done.seen)
         done.syncs.sort(key=lambda sync: sync.seq)
         return done
 
-    def _sort(
+    # -- the steps, also of a replay ----------------------------------------------------------
+
+    async def place(
         self,
-        arrivals: Sequence[Arrival],
-        known: dict[inbox.Identity, Known],
-        seen: Counter[tuple[Kind, str]],
-    ) -> tuple[list[tuple[int, Arrival]], list[Message]]:
-        """Tell new tries from conflicts; count the rest."""
-        tries: list[tuple[int, Arrival]] = []
-        conflicts: list[Message] = []
-        for arrival in arrivals:
-            row = known[arrival.identity]
-            match compare(arrival, row):
-                case Seen.NEW_TRY:
-                    tries.append((row.id, arrival))
-                case Seen.CONFLICT:
-                    seen[arrival.kind, "conflict"] += 1
-                    conflicts.append(self._conflict(arrival, row))
-                case Seen.DUPLICATE | Seen.REDELIVERY:
-                    seen[arrival.kind, "duplicate"] += 1
-                case never:
-                    assert_never(never)
-        return tries, conflicts
+        transaction: inbox.Registration,
+        readable: Sequence[Readable],
+        *,
+        compare: Callable[[Arrival, Known], Seen],
+        after_round: Callable[[list[Fate]], Awaitable[None]] | None = None,
+    ) -> list[Fate]:
+        """Store what is new, and what is a new try.
 
-    def _conflict(self, arrival: Arrival, row: Known) -> Message:
-        what = (
-            f"voucher {arrival.voucher_no}"
-            if arrival.kind is Kind.RESERVATION
-            else f"stop sale {arrival.stop_sale_id}"
-        )
-        return self._failed(
-            SednaFailed(
-                kind=arrival.kind,
-                email_id=arrival.email_id,
-                stop_sale_id=arrival.stop_sale_id,
-                voucher_no=arrival.voucher_no,
-                attempts=0,
-                origin=Origin(
-                    event_id=arrival.event_id,
-                    topic=arrival.origin.topic,
-                    partition=arrival.origin.partition,
-                    offset=arrival.origin.offset,
-                ),
-                error=FailureError(
-                    code=ErrorCode.CONFLICT,
-                    message=(
-                        f"{what} is already {row.state} with other content, which stays as it is; "
-                        f"change or cancel it in Sedna"
-                    ),
-                    details={"state": row.state, "first_event_id": row.event_id},
-                ),
-            ),
-            tenant_id=arrival.tenant_id,
-            digest=arrival.content_hash,
-            traceparent=arrival.traceparent,
-        )
+        Args:
+            transaction: that it belongs to.
+            readable: in the order of the topics.
+            compare: what an event means for the row that exists.
+            after_round: told of the events of each round, in which no identity comes twice, before
+                the next one is compared.
 
-    def _answers(self, unreadable: Unreadable) -> list[Message]:
-        rejection = unreadable.rejection
-        origin = rejection.origin
-        stamp = (
-            b""
-            if rejection.timestamp is None
-            else str(round(rejection.timestamp.timestamp() * 1000)).encode()
-        )
-        dead_letter = Message(
-            kind=unreadable.kind,
-            partition=origin.partition,
-            tenant_id=rejection.tenant_id,
-            topic=self._topic_deadletter,
-            key=rejection.key,
-            value=rejection.value,
-            headers=(
-                *rejection.headers,
-                ("x-origin-topic", origin.topic.encode()),
-                ("x-origin-partition", str(origin.partition).encode()),
-                ("x-origin-offset", str(origin.offset).encode()),
-                ("x-origin-timestamp", stamp),
-                ("x-error-code", rejection.error_code.encode()),
-                ("x-error-message", rejection.error_message.encode()),
-            ),
-        )
-        if rejection.tenant_id is None:
-            return [dead_letter]
-        is_reservation = unreadable.kind is Kind.RESERVATION
-        failed = self._failed(
-            SednaFailed(
-                kind=unreadable.kind,
-                email_id=unreadable.item_id if is_reservation else None,
-                stop_sale_id=None if is_reservation else unreadable.item_id,
-                attempts=0,
-                origin=Origin(
-                    event_id=rejection.event_id,
-                    topic=origin.topic,
-                    partition=origin.partition,
-                    offset=origin.offset,
-                ),
-                error=FailureError(
-                    code=ErrorCode.INVALID_EVENT,
-                    message=rejection.error_message,
-                    details={"problems": list(unreadable.details)},
-                ),
-            ),
-            tenant_id=rejection.tenant_id,
-            digest=rejection.digest,
-            traceparent=unreadable.traceparent,
-        )
-        return [dead_letter, failed]
+        Returns:
+            The fates of all of them, round by round.
+        """
+        events = {id(each.arrival): each for each in readable}
+        fates: list[Fate] = []
+        for arrivals in rounds([each.arrival for each in readable]):
+            places = await transaction.insert(arrivals)
+            rest = [arrival for arrival in arrivals if arrival.identity not in places]
+            known: dict[inbox.Identity, Known] = {}
+            seen: dict[inbox.Identity, Seen] = {}
+            if rest:
+                known = await transaction.existing([arrival.identity for arrival in rest])
+                seen = {each.identity: compare(each, known[each.identity]) for each in rest}
+                tries = [each for each in rest if seen[each.identity] is Seen.NEW_TRY]
+                if tries:
+                    places |= await transaction.renew(
+                        [(known[each.identity].id, each) for each in tries]
+                    )
+            of_round = [
+                Fate(
+                    events[id(arrival)],
+                    seen.get(arrival.identity, Seen.NEW),
+                    known.get(arrival.identity),
+                    places.get(arrival.identity),
+                )
+                for arrival in arrivals
+            ]
+            if after_round is not None:
+                await after_round(of_round)
+            fates += of_round
+        return fates
 
-    def _failed(
-        self, result: SednaFailed, *, tenant_id: str, digest: bytes, traceparent: str | None
-    ) -> Message:
-        origin = result.origin
-        event = result_event(
-            result=result,
-            tenant_id=tenant_id,
-            event_id=rejection_event_id(origin.topic, origin.partition, origin.offset, digest),
-            time=self._clock.now(),
-            traceparent=traceparent,
-        )
-        return Message(
-            kind=result.kind,
-            partition=origin.partition,
-            tenant_id=tenant_id,
-            topic=self._topic_failed,
-            key=event.key,
-            value=event.value,
-            headers=tuple(event.headers),
-        )
+    async def answers(
+        self,
+        transaction: inbox.Registration,
+        fates: Sequence[Fate],
+        unreadable: Sequence[Unreadable],
+        *,
+        again: bool = False,
+    ) -> list[Message]:
+        """What conflicts and unreadable events are answered with, each once.
+
+        Args:
+            transaction: that it belongs to.
+            fates: of the readable ones.
+            unreadable: the others.
+            again: also what was answered before. Dead letters are no answers, and are not repeated.
+        """
+        messages: list[Message] = []
+        conflicts = [fate for fate in fates if fate.seen is Seen.CONFLICT]
+        if conflicts:
+            arrivals = [fate.event.arrival for fate in conflicts]
+            new = await transaction.add_conflicts(arrivals)
+            messages += [
+                self._refusals.conflict(fate.event.arrival, fate.known)
+                for fate in conflicts
+                if fate.known is not None
+                and (again or (fate.event.arrival.origin, fate.event.arrival.content_hash) in new)
+            ]
+        if unreadable:
+            new = await transaction.reject([each.rejection for each in unreadable])
+            for each in unreadable:
+                is_new = (each.rejection.origin, each.rejection.digest) in new
+                if is_new:
+                    messages.append(self._refusals.dead_letter(each))
+                if each.rejection.tenant_id is not None and (is_new or again):
+                    messages.append(self._refusals.rejected(each, each.rejection.tenant_id))
+        return messages

@@ -12,6 +12,7 @@ from db.records import Arrival, Known
 class Seen(Enum):
     """What an arrival is, next to the row that exists."""
 
+    NEW = auto()  #: there is no row: it is work to do
     REDELIVERY = auto()  #: an event that the row is, or was, made of: nothing happens
     DUPLICATE = auto()  #: the same content again: nothing happens
     CONFLICT = auto()  #: other content for work that is under way or done: the row stays
@@ -30,6 +31,27 @@ def compare(arrival: Arrival, known: Known) -> Seen:
     if known.state == "failed":
         return Seen.NEW_TRY
     return Seen.DUPLICATE if same_content else Seen.CONFLICT
+
+
+def compare_replayed(arrival: Arrival, known: Known) -> Seen:
+    """The same where a topic is read again, by which nothing is published anew.
+
+    So work that has failed stays failed; but an event that corrects it, and was never read, is news
+    as it would have been live. And of two events that differ the one that stands later counts.
+    """
+    seen = compare(arrival, known)
+    if seen is not Seen.NEW_TRY:
+        return seen
+    if arrival.content_hash == known.content_hash:
+        return Seen.DUPLICATE
+    return Seen.CONFLICT if _stands_before(arrival, known) else Seen.NEW_TRY
+
+
+def _stands_before(arrival: Arrival, known: Known) -> bool:
+    """Whether it stands before the row's own event, as far as Kafka orders the two."""
+    ours, theirs = arrival.origin, known.origin
+    same = (ours.topic, ours.partition) == (theirs.topic, theirs.partition)
+    return same and ours.offset < theirs.offset
 
 
 def rounds(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:

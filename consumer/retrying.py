@@ -148,27 +148,11 @@ class Retrying:
     async def _carry_out(
         self, tenant_id: str, shown: Sequence[tuple[int, int]], carried: Carried, *, force: bool
     ) -> None:
-        # Before the transaction: who holds a connection must not wait for another one.
-        mappings = await self._mappings(tenant_id)
         async with retries.retry(self._pool, tenant_id) as transaction:
-            locked = await transaction.lock(shown)
-            places = await transaction.places(len(locked))
-            if force:
-                go, stay = locked, []
-            else:
-                planned = await _judged(transaction.connection, tenant_id, locked, mappings)
-                go = [each.sync for each in planned if each.superseded_by is None]
-                stay = [each for each in planned if each.superseded_by is not None]
-            started = await transaction.again(go, places)
-        carried.started |= started
-        carried.superseded += stay
+            await try_again(transaction, shown, carried, force=force)
 
     async def _planned(self, tenant_id: str, syncs: Sequence[FailedSync]) -> list[Planned]:
-        return await _judged(self._pool, tenant_id, syncs, await self._mappings(tenant_id))
-
-    async def _mappings(self, tenant_id: str) -> dict[str, int]:
-        found = await tenants.mappings(self._pool, tenant_id)
-        return {mapping.name_key: mapping.hotel_id for mapping in found}
+        return await _judged(self._pool, tenant_id, syncs)
 
     # -- one, by its name ---------------------------------------------------------------------
 
@@ -207,13 +191,43 @@ class Retrying:
         return await self._waiting.until_settled(tenant_id, sync_id, generation, within=within)
 
 
+async def try_again(
+    transaction: retries.Retry,
+    shown: Sequence[tuple[int, int]],
+    carried: Carried,
+    *,
+    force: bool = False,
+    replay_id: int | None = None,
+) -> None:
+    """Try a tenant's failed syncs again, in a transaction of somebody's.
+
+    Args:
+        transaction: of the tenant.
+        shown: (sync id, generation); what is no longer failed in this generation is left alone.
+        carried: what was done is added.
+        force: also what was overtaken.
+        replay_id: of the replay that asks for it; None: a person does.
+    """
+    locked = await transaction.lock(shown)
+    places = await transaction.places(len(locked))
+    if force:
+        go, stay = locked, []
+    else:
+        planned = await _judged(transaction.connection, transaction.tenant_id, locked)
+        go = [each.sync for each in planned if each.superseded_by is None]
+        stay = [each for each in planned if each.superseded_by is not None]
+    carried.started |= await transaction.again(go, places, replay_id=replay_id)
+    carried.superseded += stay
+
+
 async def _judged(
-    connection: "Pool | Connection",
-    tenant_id: str,
-    syncs: Sequence[FailedSync],
-    mappings: Mapping[str, int],
+    connection: "Pool | Connection", tenant_id: str, syncs: Sequence[FailedSync]
 ) -> list[Planned]:
     """Find out which of a tenant's failed syncs were overtaken."""
+    if not any(sync.stop_sale is not None for sync in syncs):
+        return [Planned(sync, None) for sync in syncs]
+    found = await tenants.mappings(connection, tenant_id)
+    mappings = {mapping.name_key: mapping.hotel_id for mapping in found}
     notices = {
         sync.id: notice
         for sync in syncs

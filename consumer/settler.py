@@ -1,13 +1,14 @@
 """Writes verdicts, in groups: status, attempt history and result event in one transaction."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
 from pydantic_core import to_json
 
 from consumer.persistence import GroupCommit
+from consumer.results import About, Topics, answer, answered
 from consumer.sync import Sync
 from consumer.verdict import Failed, InDoubt, RetryAt, Synced
 from db import settlement
@@ -15,27 +16,11 @@ from db.pool import Pool
 from db.records import Answer, Content, Settlement
 from schemas.inbound import ReservationCreated, StopSaleCreated, content_hash
 from schemas.inbound import to_json as to_payload
-from schemas.outcomes import (
-    ErrorCode,
-    FailureError,
-    Origin,
-    SednaFailed,
-    SednaSynced,
-    result_event,
-    settlement_event_id,
-)
+from schemas.outcomes import ErrorCode
 from schemas.storable import storable_json, storable_text
 
 #: Seconds that the first of a group waits for others.
 _LINGER = 0.005
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Topics:
-    """Where results go."""
-
-    synced: str
-    failed: str
 
 
 class Settler:
@@ -75,8 +60,8 @@ class Settler:
         row = self._row(sync, verdict, started_at, finished_at)
         settled = await self._group.submit(row)
         if settled and isinstance(verdict, Synced | Failed):
-            answered = _answered(verdict, sync) if isinstance(verdict, Synced) else verdict
-            self._on_settled(sync, answered.code if isinstance(answered, Failed) else None)
+            said = answered(verdict, sync.item)
+            self._on_settled(sync, said.code if isinstance(said, Failed) else None)
         return settled
 
     async def _write(self, rows: Sequence[Settlement]) -> Sequence[bool]:
@@ -105,7 +90,7 @@ class Settler:
             finished_at=finished_at,
         )
         match verdict:
-            case Synced(rec_id, hotel_id, adopted, conflict, _):
+            case Synced(rec_id, hotel_id, adopted, conflict, message):
                 return replace(
                     pending,
                     state="synced",
@@ -113,7 +98,9 @@ class Settler:
                     rec_id=rec_id,
                     hotel_id=hotel_id,
                     adopted=adopted,
-                    answer=self._answer(sync, _answered(verdict, sync), finished_at),
+                    answer=self._answer(sync, answered(verdict, sync.item), finished_at),
+                    message=storable_text(message),
+                    answered_otherwise=conflict,
                     restored=_content(sync.sent) if conflict else None,
                 )
             case Failed(code, message, details):
@@ -141,61 +128,23 @@ class Settler:
             case never:
                 assert_never(never)
 
-    def _answer(self, sync: Sync, verdict: Synced | Failed, time: datetime) -> Answer:
-        origin = Origin(
-            event_id=sync.event_id,
-            topic=sync.origin.topic,
-            partition=sync.origin.partition,
-            offset=sync.origin.offset,
-        )
-        result: SednaSynced | SednaFailed
-        if isinstance(verdict, Synced):
-            result = SednaSynced(
-                kind=sync.kind,
-                email_id=sync.email_id,
-                stop_sale_id=sync.stop_sale_id,
-                voucher_no=sync.voucher_no,
-                attempts=sync.attempts + 1,
-                origin=origin,
-                sedna_rec_id=verdict.rec_id,
-                sedna_hotel_id=verdict.hotel_id,
-                adopted=verdict.adopted,
-                message=verdict.message,
-            )
-        else:
-            result = SednaFailed(
-                kind=sync.kind,
-                email_id=sync.email_id,
-                stop_sale_id=sync.stop_sale_id,
-                voucher_no=sync.voucher_no,
-                attempts=sync.attempts + 1,
-                origin=origin,
-                error=FailureError(
-                    code=verdict.code,
-                    message=verdict.message,
-                    details=dict(verdict.details),
-                ),
-            )
-        event = result_event(
-            result=result,
-            tenant_id=sync.tenant_id,
-            event_id=settlement_event_id(sync.id, sync.generation),
-            time=time,
-            traceparent=sync.traceparent,
-        )
-        topic = self._topics.synced if isinstance(verdict, Synced) else self._topics.failed
-        return Answer(topic=topic, value=event.value, headers=tuple(event.headers))
+    def _answer(self, sync: Sync, said: Synced | Failed, time: datetime) -> Answer:
+        return answer(_about(sync), said, time=time, topics=self._topics)
 
 
-def _answered(verdict: Synced, sync: Sync) -> Synced | Failed:
-    """What the event is told: not that it is synced, if Sedna has what an earlier one asked for."""
-    if not verdict.conflict:
-        return verdict
-    return Failed(
-        ErrorCode.CONFLICT,
-        f"{sync.item} is already in Sedna with other content (record {verdict.rec_id}), which "
-        "stays as it is; change or cancel it in Sedna",
-        {"state": "synced", "sedna_rec_id": verdict.rec_id},
+def _about(sync: Sync) -> About:
+    return About(
+        sync_id=sync.id,
+        tenant_id=sync.tenant_id,
+        kind=sync.kind,
+        email_id=sync.email_id,
+        stop_sale_id=sync.stop_sale_id,
+        voucher_no=sync.voucher_no,
+        generation=sync.generation,
+        attempts=sync.attempts + 1,
+        event_id=sync.event_id,
+        origin=sync.origin,
+        traceparent=sync.traceparent,
     )
 
 

@@ -5,11 +5,11 @@ some time later, what it was about.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 from db.errors import translated
-from db.pool import connect
+from db.pool import Connection, connect
 from db.records import Stream
 from schemas.kinds import Kind
 
@@ -37,6 +37,17 @@ def stream_of(payload: str) -> Stream | None:
         return Stream(Kind(kind), int(partition), tenant_id)
     except ValueError:
         return None
+
+
+async def tell(connection: Connection, streams: Iterable[Stream]) -> None:
+    """Let whoever owns these streams hear, once the open transaction is committed."""
+    payloads = sorted({payload_of(stream) for stream in streams})
+    if payloads:
+        await connection.execute(
+            "SELECT pg_notify($1, stream) FROM unnest($2::text[]) AS stream",
+            Channel.WORK.value,
+            payloads,
+        )
 
 
 async def listen(

@@ -11,6 +11,8 @@ from schemas.kinds import Kind
 
 #: Of a Kafka message, in order; a header without a value has None.
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
+#: What a replay counts by: (tenant id or '', kind, outcome, code or '').
+Count: TypeAlias = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Arrival:
     traceparent: str | None
     origin: Origin
     lane: str | None  #: None: a stop sale, whose hotel is resolved later
+    fingerprint: bytes  #: of the bytes that came, see `consumer.arrivals.fingerprint`
 
     @property
     def event(self) -> str:
@@ -63,6 +66,10 @@ class Known:
     origin: Origin
     earlier_events: frozenset[str]  #: `Arrival.event` of those that it was made of before
     in_doubt_since: datetime | None
+    generation: int
+    error_code: str | None
+    replay_id: int | None  #: which replay has registered it, or tried it anew
+    replayed: bool  #: it gives way to live work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +251,37 @@ class Settlement:
     error_message: str | None = None
     error_details: str | None = None  #: JSON
     answer: Answer | None = None
+    message: str | None = None  #: of the result, if it is synced
+    answered_otherwise: bool = False  #: the answer does not say what the row says, and is kept
     restored: Content | None = None  #: None: the content stays as it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredResult:
+    """What `syncs` remembers of a settled sync's result."""
+
+    sync_id: int
+    tenant_id: str
+    kind: Kind
+    email_id: int | None
+    stop_sale_id: int | None
+    voucher_no: str | None
+    generation: int
+    attempts: int
+    event_id: str
+    origin: Origin
+    traceparent: str | None
+    state: str  #: `synced` or `failed`
+    rec_id: int | None
+    hotel_id: int | None
+    adopted: bool
+    error_code: str | None
+    error_message: str | None
+    error_details: str | None  #: JSON
+    message: str | None
+    event: bytes | None  #: as it was published, where it is not as the row says
+    hotel_name: str  #: as the event has it
+    settled_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,8 @@ from typing import Any
 
 import asyncpg
 
-from db import sql
+from db import notices, sql
 from db.errors import translated
-from db.notices import payload_of
 from db.pool import Connection, Pool
 from db.records import Stream
 from schemas.kinds import Kind
@@ -213,13 +212,13 @@ class Retry:
 
     def __init__(self, connection: Connection, tenant_id: str) -> None:
         self.connection = connection
-        self._tenant_id = tenant_id
+        self.tenant_id = tenant_id
 
     async def lock(self, shown: Collection[tuple[int, int]]) -> list[FailedSync]:
         """Those of (sync id, generation) that are as they were shown, in the order they came."""
         rows = await self.connection.fetch(
             _QUERIES["lock"],
-            self._tenant_id,
+            self.tenant_id,
             [sync_id for sync_id, _ in shown],
             [generation for _, generation in shown],
         )
@@ -233,21 +232,26 @@ class Retry:
         rows = await self.connection.fetch(_QUERIES["places"], number)
         return [row["seq"] for row in rows]
 
-    async def again(self, syncs: Iterable[FailedSync], places: Iterable[int]) -> dict[int, int]:
+    async def again(
+        self, syncs: Iterable[FailedSync], places: Iterable[int], *, replay_id: int | None = None
+    ) -> dict[int, int]:
         """Put locked syncs at these places, to be tried again; their owner is told.
+
+        Args:
+            syncs: as they were locked.
+            places: as many at least.
+            replay_id: of the replay that asks for it; None: a person does.
 
         Returns:
             The new generations by sync id.
         """
         seqs = {sync.id: place for sync, place in zip(syncs, places, strict=False)}
         rows = await self.connection.fetch(
-            _QUERIES["again"], self._tenant_id, list(seqs), list(seqs.values())
+            _QUERIES["again"], self.tenant_id, list(seqs), list(seqs.values()), replay_id
         )
-        streams = {
-            Stream(Kind(row["kind"]), row["origin_partition"], self._tenant_id) for row in rows
-        }
-        await self.connection.execute(
-            _QUERIES["tell"], [payload_of(stream) for stream in sorted(streams)]
+        await notices.tell(
+            self.connection,
+            (Stream(Kind(row["kind"]), row["origin_partition"], self.tenant_id) for row in rows),
         )
         return {row["id"]: row["generation"] for row in rows}
 

@@ -55,6 +55,8 @@ async def settle(pool: Pool, settlements: Sequence[Settlement]) -> Settled:
             [content and content.content_hash for content in restored],
             [settlement.token for settlement in settlements],
             *leases.columns([settlement.holding for settlement in settlements]),
+            [settlement.message for settlement in settlements],
+            [settlement.answered_otherwise for settlement in settlements],
         )
     if row is None:
         return Settled(frozenset(), None)

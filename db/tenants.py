@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from db import sql
 from db.errors import translated
-from db.pool import Pool
+from db.pool import Connection, Pool
 from db.records import HotelMapping, TenantSettings
 
 _QUERIES = sql.load("tenants")
@@ -77,7 +77,7 @@ async def remove(pool: Pool, tenant_id: str) -> bool:
         return await pool.fetchval(_QUERIES["remove"], tenant_id) is not None
 
 
-async def mappings(pool: Pool, tenant_id: str) -> list[HotelMapping]:
+async def mappings(pool: "Pool | Connection", tenant_id: str) -> list[HotelMapping]:
     """One tenant's hotel mappings."""
     with translated():
         rows = await pool.fetch(_QUERIES["mappings"], tenant_id)

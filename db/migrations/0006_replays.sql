@@ -7,8 +7,8 @@ ALTER TABLE syncs ADD COLUMN replayed boolean NOT NULL DEFAULT false;
 -- Of the bytes of the very event that the row is made of: who reads it again knows it without parsing.
 -- Null: it was registered before this column was there.
 ALTER TABLE syncs ADD COLUMN event_fingerprint bytea;
--- What the result event said that no other column tells, so that it can be published again. The code is
--- null where the result is as `state` and `error_code` say; it is `conflict` where the row is synced with
--- what an earlier event asked for, and the event that it is named for was answered so.
-ALTER TABLE syncs ADD COLUMN result_code text;
+-- What the result event of a synced row said and no other column tells, so that it can be published again.
 ALTER TABLE syncs ADD COLUMN result_message text;
+-- The result event as it was published, where it is not as the row says: the row is synced with what an
+-- earlier event had asked for, and the one that it is named for was answered with a conflict.
+ALTER TABLE syncs ADD COLUMN result_event bytea;

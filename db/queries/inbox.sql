@@ -7,21 +7,24 @@ WITH arrival AS MATERIALIZED (
         SELECT * FROM unnest(
             $1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bytea[],
             $8::text[], $9::timestamptz[], $10::text[], $11::text[], $12::integer[], $13::bigint[],
-            $14::text[]
+            $14::text[], $15::bytea[]
         ) WITH ORDINALITY AS given (
             tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, content_hash,
-            event_id, event_time, traceparent, origin_topic, origin_partition, origin_offset, lane, place
+            event_id, event_time, traceparent, origin_topic, origin_partition, origin_offset, lane,
+            event_fingerprint, place
         )
         ORDER BY place
     ) AS ordered
 ), inserted AS (
     INSERT INTO syncs (
         tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, content_hash,
-        event_id, event_time, traceparent, origin_topic, origin_partition, origin_offset, lane, seq
+        event_id, event_time, traceparent, origin_topic, origin_partition, origin_offset, lane, seq,
+        event_fingerprint, replay_id, replayed
     )
     SELECT
         tenant_id, kind, email_id, voucher_no, stop_sale_id, payload::jsonb, content_hash,
-        event_id, event_time, traceparent, origin_topic, origin_partition, origin_offset, lane, seq
+        event_id, event_time, traceparent, origin_topic, origin_partition, origin_offset, lane, seq,
+        event_fingerprint, $16, $16::bigint IS NOT NULL
     FROM arrival
     ORDER BY place
     ON CONFLICT (tenant_id, kind, business_key) DO NOTHING
@@ -33,12 +36,47 @@ ORDER BY arrival.place
 
 -- name: existing
 -- What is known of identities that were there already; locked, since a settlement may be under way.
-SELECT id, tenant_id, kind, business_key, state, content_hash, event_id,
-       origin_topic, origin_partition, origin_offset, earlier_events, in_doubt_since
+SELECT id, tenant_id, kind, business_key, state, content_hash, event_id, origin_topic, origin_partition,
+       origin_offset, earlier_events, in_doubt_since, generation, error_code, replay_id, replayed
 FROM syncs
 WHERE (tenant_id, kind, business_key) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))
 ORDER BY id
 FOR UPDATE
+
+-- name: look
+-- The same for who only looks.
+SELECT id, tenant_id, kind, business_key, state, content_hash, event_id, origin_topic, origin_partition,
+       origin_offset, earlier_events, in_doubt_since, generation, error_code, replay_id, replayed
+FROM syncs
+WHERE (tenant_id, kind, business_key) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))
+
+-- name: recognise
+-- Which of the events of one topic are, to the byte, those that rows are made of; with the rows' ids, by
+-- what has become of them. A row whose event has another fingerprint is left to who can parse.
+SELECT syncs.state, syncs.in_doubt_since IS NOT NULL AS in_doubt, syncs.error_code,
+       array_agg(given.place) AS places, array_agg(syncs.id) AS ids
+FROM unnest(
+    -- The kind of each, so that no index of one kind looks as good as that of the identity.
+    $2::text[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::bytea[]
+) WITH ORDINALITY AS given (
+    tenant_id, kind, business_key, origin_partition, origin_offset, event_fingerprint, place
+)
+JOIN syncs ON syncs.tenant_id = given.tenant_id
+    AND syncs.kind = given.kind
+    AND syncs.business_key = given.business_key
+    AND syncs.origin_topic = $1
+    AND syncs.origin_partition = given.origin_partition
+    AND syncs.origin_offset = given.origin_offset
+    AND syncs.event_fingerprint = given.event_fingerprint
+GROUP BY syncs.state, syncs.in_doubt_since IS NOT NULL, syncs.error_code
+
+-- name: promote
+-- The events of these have come live as well: they give way to nobody any more.
+UPDATE syncs SET replayed = false
+FROM unnest($1::text[], $2::bigint[]) AS given (tenant_id, id)
+WHERE syncs.id = given.id AND syncs.tenant_id = given.tenant_id AND syncs.replayed
+  AND syncs.state NOT IN ('synced', 'failed')
+RETURNING syncs.kind, syncs.origin_partition, syncs.tenant_id
 
 -- name: renew
 -- A failed sync is tried anew, with the new event's content, at the place that `insert` gave it.
@@ -70,6 +108,9 @@ SET state = 'pending',
     origin_partition = arrival.origin_partition,
     origin_offset = arrival.origin_offset,
     lane = arrival.lane,
+    event_fingerprint = arrival.event_fingerprint,
+    replay_id = $15,
+    replayed = $15::bigint IS NOT NULL,
     attempts = 0,
     next_attempt_at = NULL,
     error_code = NULL,
@@ -80,10 +121,10 @@ SET state = 'pending',
     settled_at = NULL
 FROM unnest(
     $1::bigint[], $2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[], $7::text[],
-    $8::text[], $9::integer[], $10::bigint[], $11::text[], $12::bigint[], $13::text[]
+    $8::text[], $9::integer[], $10::bigint[], $11::text[], $12::bytea[], $13::bigint[], $14::text[]
 ) AS arrival (
     id, email_id, payload, content_hash, event_id, event_time, traceparent,
-    origin_topic, origin_partition, origin_offset, lane, seq, tenant_id
+    origin_topic, origin_partition, origin_offset, lane, event_fingerprint, seq, tenant_id
 )
 WHERE syncs.id = arrival.id
   AND syncs.tenant_id = arrival.tenant_id
@@ -110,4 +151,11 @@ FROM unnest(
     tenant_id, event_id, error_code, error_message, error_details
 )
 ON CONFLICT (origin_topic, origin_partition, origin_offset, digest) DO NOTHING
+RETURNING origin_topic, origin_partition, origin_offset, digest
+
+-- name: add_conflicts
+-- Events that are answered with a conflict; one that was answered before does not come back.
+INSERT INTO conflicts (origin_topic, origin_partition, origin_offset, digest, tenant_id)
+SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bytea[], $5::text[])
+ON CONFLICT DO NOTHING
 RETURNING origin_topic, origin_partition, origin_offset, digest

@@ -150,6 +150,8 @@ WHERE later.payload ->> 'date_from' <= $4 AND later.payload ->> 'date_to' >= $3
 UPDATE syncs
 SET state = 'pending',
     generation = generation + 1,
+    replay_id = $4,
+    replayed = $4::bigint IS NOT NULL,
     arrival_seq = coalesce(syncs.arrival_seq, syncs.seq),
     seq = place.seq,
     lane = CASE
@@ -166,7 +168,3 @@ SET state = 'pending',
 FROM unnest($2::bigint[], $3::bigint[]) AS place (id, seq)
 WHERE syncs.id = place.id AND syncs.tenant_id = $1 AND syncs.state NOT IN ('pending', 'synced')
 RETURNING syncs.id, syncs.generation, kind, origin_partition
-
--- name: tell
--- Whoever owns the work hears of it when this transaction is committed.
-SELECT pg_notify('sedna_sync_work', stream) FROM unnest($1::text[]) AS stream

@@ -5,13 +5,15 @@ WITH settlement AS (
         $1::bigint[], $2::text[], $3::integer[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
         $8::timestamptz[], $9::bigint[], $10::bigint[], $11::boolean[], $12::text[], $13::text[],
         $14::text[], $15::timestamptz[], $16::timestamptz[], $17::text[], $18::bytea[], $19::bytea[],
-        $20::bigint[], $21::text[], $22::bytea[], $23::text[], $24::text[], $25::integer[], $26::bigint[]
+        $20::bigint[], $21::text[], $22::bytea[], $23::text[], $24::text[], $25::integer[], $26::bigint[],
+        $27::text[], $28::boolean[]
     ) WITH ORDINALITY AS given (
         sync_id, tenant_id, generation, attempt, state, outcome, next_attempt_at,
         in_doubt_since, rec_id, hotel_id, adopted, error_code, error_message,
         error_details, started_at, finished_at, topic, value, headers,
         restored_email_id, restored_payload, restored_content_hash, token,
-        lease_topic, lease_partition, lease_epoch, place
+        lease_topic, lease_partition, lease_epoch, message,
+        answered_otherwise, place
     )
 ), held AS MATERIALIZED (
     -- Locked until the commit: who takes a lease over finds all that was written under it.
@@ -43,6 +45,8 @@ WITH settlement AS (
         error_code = settlement.error_code,
         error_message = settlement.error_message,
         error_details = settlement.error_details::jsonb,
+        result_message = settlement.message,
+        result_event = CASE WHEN settlement.answered_otherwise THEN settlement.value END,
         updated_at = now(),
         settled_at = CASE WHEN settlement.state = 'pending' THEN NULL ELSE now() END
     FROM settlement JOIN held ON held.topic = settlement.lease_topic

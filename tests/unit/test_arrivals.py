@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.arrivals import Readable, Record, Unreadable, digest, read
+from consumer.arrivals import Readable, Record, Unreadable, digest, fingerprint, read
 from db.records import Origin
 from schemas import examples
 from schemas.inbound import DATA_OF, content_hash
@@ -215,3 +215,25 @@ def test_every_record_is_readable_or_rejected_with_all_its_bytes(
             for text in (rejection.error_message, rejection.error_details, rejection.event_id):
                 assert text is None or "\x00" not in text
                 assert text is None or text.encode()
+
+
+def test_an_event_keeps_its_fingerprint_wherever_it_stands_in_kafka() -> None:
+    came = record(examples.reservation_created(), headers=(("content-type", b"x"),))
+    elsewhere = replace(came, origin=replace(ORIGIN, offset=9), timestamp=None)
+    ours = fingerprint(came.key, came.value, came.headers)
+    assert fingerprint(elsewhere.key, elsewhere.value, elsewhere.headers) == ours
+    assert len(ours) == 16
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=3), st.binary(max_size=3)), min_size=2, max_size=2),
+    st.lists(st.tuples(st.text(max_size=3), st.binary(max_size=3)), max_size=2),
+)
+def test_other_bytes_have_another_fingerprint_also_where_they_only_moved(
+    pairs: list[tuple[bytes, bytes]], headers: list[tuple[str, bytes]]
+) -> None:
+    (key, value), (other_key, other_value) = pairs
+    named = tuple(headers)
+    same = (key, value) == (other_key, other_value)
+    assert (fingerprint(key, value, named) == fingerprint(other_key, other_value, named)) is same
+    assert fingerprint(key, value, named) != fingerprint(key, value, (*named, ("", b"")))

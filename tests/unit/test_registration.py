@@ -26,6 +26,7 @@ ARRIVAL = Arrival(
     traceparent=None,
     origin=ORIGIN,
     lane="voucher:V1",
+    fingerprint=b"bytes",
 )
 KNOWN = Known(
     id=1,
@@ -35,6 +36,10 @@ KNOWN = Known(
     origin=ORIGIN,
     in_doubt_since=None,
     earlier_events=frozenset(),
+    generation=1,
+    error_code=None,
+    replay_id=None,
+    replayed=False,
 )
 #: Published a second time: elsewhere in the topic, and with an id of its own.
 AGAIN = replace(ARRIVAL, origin=replace(ORIGIN, offset=1300), event_id="e2")

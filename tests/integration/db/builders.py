@@ -45,6 +45,7 @@ def reservation(voucher: str = "V1", *, offset: int = 0, **changes: Any) -> Arri
         traceparent=TRACEPARENT,
         origin=Origin(topic="reservation.created", partition=0, offset=offset),
         lane=f"voucher:{voucher}",
+        fingerprint=b"bytes",
     )
     return replace(arrival, **changes)
 
@@ -64,6 +65,7 @@ def stop_sale(number: int = 7, *, offset: int = 0, **changes: Any) -> Arrival:
         traceparent=None,
         origin=Origin(topic="stopsale.created", partition=0, offset=offset),
         lane=None,
+        fingerprint=b"bytes",
     )
     return replace(arrival, **changes)
 

@@ -13,7 +13,7 @@ from tests.support.postgres import database
 
 _EMPTY = """
     DELETE FROM outbox; DELETE FROM rejections; DELETE FROM syncs; DELETE FROM tenant_settings;
-    DELETE FROM partition_leases;
+    DELETE FROM partition_leases; DELETE FROM conflicts; DELETE FROM replays;
 """
 
 

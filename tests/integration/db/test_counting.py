@@ -12,7 +12,8 @@ import pytest
 from consumer.arrivals import Record, Unreadable, read
 from consumer.ownership import Lease
 from consumer.registrar import Registrar
-from consumer.settler import Settler, Topics
+from consumer.results import Topics
+from consumer.settler import Settler
 from consumer.sync import Sync, from_arrival
 from consumer.verdict import Failed, InDoubt, RetryAt, Synced
 from db.errors import DatabaseError

@@ -13,7 +13,16 @@ from tests.integration.db.builders import NOW
 from tests.support.postgres import database
 
 #: Tables that grow with the work; a tenant's settings do not.
-GROWING = {"syncs", "sync_attempts", "outbox", "rejections"}
+GROWING = {"syncs", "sync_attempts", "outbox", "rejections", "conflicts"}
+
+#: About runs of replays, of which there are few, and the temporary table of one.
+OF_A_RUN = {
+    f"replays.{name}"
+    for name in (
+        *("begin", "add_positions", "latest", "by_id", "positions", "advance", "count", "counts"),
+        *("finish", "lock", "make_memory", "recall", "remember"),
+    )
+}
 
 FILL = """
 INSERT INTO syncs (tenant_id, kind, voucher_no, stop_sale_id, payload, content_hash, event_id,
@@ -40,6 +49,9 @@ INSERT INTO rejections (origin_topic, origin_partition, origin_offset, value, he
                         error_code, error_message)
 SELECT 'topic', n % 6, n, decode(repeat(md5(n::text), 10), 'hex'), '[]', '', 'invalid_event', 'x'
 FROM generate_series(1, 20000) AS n;
+INSERT INTO conflicts (origin_topic, origin_partition, origin_offset, digest, tenant_id)
+SELECT 'topic', n % 6, n, decode(md5(n::text), 'hex'), 'tenant-1'
+FROM generate_series(1, 20000) AS n;
 """
 
 
@@ -62,14 +74,18 @@ def arguments(size: int) -> dict[str, list[Any]]:
     keys = [f"V{n}" for n in ids]
     texts, numbers, blobs, times = ["x"] * size, [1] * size, [b"x"] * size, [NOW] * size
     payloads = ["{}"] * size
-    arrival = [payloads, blobs, texts, times, texts, texts, numbers, numbers, texts]
+    arrival = [payloads, blobs, texts, times, texts, texts, numbers, numbers, texts, blobs]
     stream = ["reservation", 0, "tenant-1"]
     days = ["2026-12-01", "2026-12-31"]
     lease = [texts, numbers, numbers]
     return {
-        "inbox.insert": [tenants, kinds, numbers, keys, numbers, *arrival],
+        "inbox.insert": [tenants, kinds, numbers, keys, numbers, *arrival, None],
         "inbox.existing": [tenants, kinds, keys],
-        "inbox.renew": [ids, numbers, *arrival, ids, tenants],
+        "inbox.look": [tenants, kinds, keys],
+        "inbox.recognise": ["topic", tenants, kinds, keys, numbers, ids, blobs],
+        "inbox.promote": [tenants, ids],
+        "inbox.add_conflicts": [texts, numbers, ids, blobs, tenants],
+        "inbox.renew": [ids, numbers, *arrival, ids, tenants, 1],
         "inbox.reject": [
             *(texts, numbers, ids, times, blobs, blobs, blobs, blobs),
             *(tenants, texts, texts, texts, payloads),
@@ -81,8 +97,11 @@ def arguments(size: int) -> dict[str, list[Any]]:
         "settlement.settle": [
             *(ids, tenants, numbers, numbers, texts, texts, times, times, numbers, numbers),
             *([True] * size, texts, texts, payloads, times, times, texts, blobs, blobs),
-            *(numbers, payloads, blobs, texts, *lease),
+            *(numbers, payloads, blobs, texts, *lease, texts, [False] * size),
         ],
+        "replays.results": [tenants, ids],
+        "replays.unpublished": [size],
+        "replays.pace": [tenants[:1]],
         "retries.tenants": [],
         "retries.page": ["tenant-1", 500, None, None, None, size],
         "retries.count": ["tenant-1"],
@@ -95,8 +114,7 @@ def arguments(size: int) -> dict[str, list[Any]]:
         "retries.synced_in_lanes": ["tenant-0", ["hotel:0"], 500, *days],
         "retries.synced": ["tenant-0", 500, *days],
         "retries.pending": ["tenant-0", 500, *days],
-        "retries.again": ["tenant-1", ids, ids],
-        "retries.tell": [texts],
+        "retries.again": ["tenant-1", ids, ids, None],
         "work.streams": [],
         "work.page": [*stream, 500, size],
         "work.store_lanes": [ids, tenants, numbers, texts, *lease],
@@ -128,8 +146,9 @@ def whole_reads(plan: dict[str, Any]) -> list[str]:
 def queries() -> dict[str, str]:
     return {
         f"{area}.{name}": text
-        for area in ("inbox", "outbox", "retries", "settlement", "work")
+        for area in ("inbox", "outbox", "replays", "retries", "settlement", "work")
         for name, text in sql.load(area).items()
+        if f"{area}.{name}" not in OF_A_RUN
     }
 
 
@@ -249,6 +268,7 @@ BOUNDS = {
     "work.streams": 40,
     "outbox.page": 8,  # a page of each partition
     "retries.pending": 20,  # all that wait of the tenant's stop sales
+    "replays.pace": 200,  # the tenant's last ones
 }
 
 

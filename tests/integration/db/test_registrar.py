@@ -204,12 +204,45 @@ async def test_other_content_is_a_conflict_that_is_answered_and_leaves_the_row_a
     }
 
 
-async def test_a_conflict_that_is_delivered_again_is_answered_with_the_same_id(pool: Pool) -> None:
+async def test_a_conflict_that_is_delivered_again_is_counted_and_not_answered_again(
+    pool: Pool,
+) -> None:
     await register(pool, event(offset=1))
     for _ in range(2):
-        await register(pool, event(offset=2, adults=1))
-    ids = {result["id"] for result in await results(pool)}
-    assert len(ids) == 1
+        done = await register(pool, event(offset=2, adults=1))
+        assert counted(done) == {("reservation", "conflict"): 1}
+    assert len(await results(pool)) == 1
+    await register(pool, event(offset=3, adults=1))
+    assert len(await results(pool)) == 2
+
+
+async def test_a_conflict_at_the_same_place_of_a_topic_created_anew_is_answered(
+    pool: Pool,
+) -> None:
+    await register(pool, event(offset=1))
+    await register(pool, event(offset=2, adults=1))
+    await register(pool, event(offset=2, adults=3))
+    assert len({result["id"] for result in await results(pool)}) == 2
+
+
+@pytest.mark.parametrize("again", [1, 2], ids=["redelivered", "published again"])
+async def test_what_a_replay_registered_gives_way_no_more_once_its_event_comes_live(
+    pool: Pool, again: int
+) -> None:
+    (sync,) = (await register(pool, event(offset=1))).syncs
+    await pool.execute("UPDATE syncs SET replay_id = 5, replayed = true")
+    done = await register(pool, event(offset=again))
+    assert counted(done) == {("reservation", "duplicate"): 1}
+    after = await row(pool, sync.id)
+    assert (after["replayed"], after["replay_id"], after["state"]) == (False, 5, "pending")
+
+
+async def test_a_new_try_that_comes_live_is_no_replay_s_any_more(pool: Pool) -> None:
+    (sync,) = (await register(pool, event(offset=1))).syncs
+    await pool.execute("UPDATE syncs SET replay_id = 5, replayed = true, state = 'failed'")
+    await register(pool, event(offset=2))
+    after = await row(pool, sync.id)
+    assert (after["replayed"], after["replay_id"]) == (False, None)
 
 
 async def test_a_conflict_is_answered_in_the_trace_of_its_own_event(pool: Pool) -> None:
