@@ -12,6 +12,7 @@ from consumer.cli.demo import demo
 from consumer.cli.doctor import doctor
 from consumer.cli.hotel import hotel
 from consumer.cli.migrate import migrate
+from consumer.cli.replay import replay
 from consumer.cli.retry import retry
 from consumer.cli.run import run
 from consumer.cli.schema import schema
@@ -31,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (run, migrate, doctor, status, retry, tenant, hotel, schema, demo):
+for command in (run, migrate, doctor, status, retry, replay, tenant, hotel, schema, demo):
     cli.add_command(command)
 
 

@@ -1,0 +1,1 @@
+"""Reading topics again: `sedna-sync replay`."""
