@@ -2,13 +2,15 @@
 
 import sys
 
-from benchmarks import api, islands, outage, throughput
+from benchmarks import api, backfill, islands, outage, replay, throughput
 
 MEASUREMENTS = {
     "throughput": throughput.main,
     "islands": islands.main,
     "outage": outage.main,
     "api": api.main,
+    "replay": replay.main,
+    "backfill": backfill.main,
 }
 
 

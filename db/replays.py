@@ -224,10 +224,18 @@ async def are_unpublished(pool: Pool, number: int) -> bool:
         return bool(await pool.fetchval(_QUERIES["unpublished"], number))
 
 
-async def pace(pool: Pool, tenants: Sequence[str]) -> dict[tuple[str, Kind], float]:
-    """Seconds that Sedna took of late for a success, by tenant and kind, where there was one."""
+async def pace(
+    pool: Pool, tenants: Sequence[str], *, before: int | None
+) -> dict[tuple[str, Kind], float]:
+    """Seconds that Sedna took of late for a success, by tenant and kind, where there was one.
+
+    Args:
+        pool: the connections.
+        tenants: whose.
+        before: the replay whose own work does not count; None: all counts.
+    """
     with translated():
-        rows = await pool.fetch(_QUERIES["pace"], tenants)
+        rows = await pool.fetch(_QUERIES["pace"], tenants, before)
     return {(row["tenant_id"], Kind(row["kind"])): row["seconds"] for row in rows}
 
 

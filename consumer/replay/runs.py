@@ -302,15 +302,16 @@ class Replays:
             tally=tally,
             events=events,
             expired=expired,
-            estimate=await self._estimate(tally),
+            estimate=await self._estimate(tally, replay_id),
         )
 
-    async def _estimate(self, tally: Tally) -> float | None:
+    async def _estimate(self, tally: Tally, replay_id: int | None) -> float | None:
         to_do = tally.to_do()
         whose = sorted({tenant_id for tenant_id, _ in to_do})
         pace: dict[tuple[str, Kind], float] = {}
         for start in range(0, len(whose), _TENANTS):
-            pace |= await replays.pace(self._pool, whose[start : start + _TENANTS])
+            some = whose[start : start + _TENANTS]
+            pace |= await replays.pace(self._pool, some, before=replay_id)
         default = Limits(self._settings.max_in_flight_per_tenant)
         limits = dict.fromkeys(whose, default)
         if to_do:

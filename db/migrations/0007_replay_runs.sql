@@ -12,10 +12,11 @@ CREATE TABLE conflicts (
 
 -- Runs of `sedna-sync replay`, so that one that was interrupted goes on where it was.
 CREATE TABLE replays (
-    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    asked       jsonb NOT NULL,                -- what it was told to do; see consumer/replay/asked.py
-    started_at  timestamptz NOT NULL DEFAULT now(),
-    finished_at timestamptz                    -- null: it is running, or was interrupted
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    asked        jsonb NOT NULL,               -- what it was told to do; see consumer/replay/asked.py
+    last_sync_id bigint NOT NULL,              -- that there was before it
+    started_at   timestamptz NOT NULL DEFAULT now(),
+    finished_at  timestamptz                   -- null: it is running, or was interrupted
 );
 
 -- How far a run has come, partition by partition. Moves in the transaction that registers what was read.

@@ -1,7 +1,9 @@
 -- Runs of `sedna-sync replay`: what each was told to do, how far it has come, and what it has found.
 
 -- name: begin
-INSERT INTO replays (asked) VALUES ($1::jsonb) RETURNING id
+INSERT INTO replays (asked, last_sync_id)
+VALUES ($1::jsonb, coalesce((SELECT id FROM syncs ORDER BY id DESC LIMIT 1), 0))
+RETURNING id
 
 -- name: add_positions
 INSERT INTO replay_positions (replay_id, topic, partition, first_offset, end_offset, position)
@@ -84,13 +86,15 @@ SELECT identity, content_hash FROM replay_memory WHERE identity = ANY ($1::bytea
 INSERT INTO replay_memory SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT DO NOTHING
 
 -- name: pace
--- How long Sedna took for each of these tenants' last successes, by kind. Bounds instead of an equality:
--- see history.page.
+-- How long Sedna took for each of these tenants' last successes, by kind; among those before a replay,
+-- whose own are not done yet. Bounds instead of an equality: see history.page.
 SELECT asked.tenant_id, recent.kind, avg(attempt.seconds) AS seconds
 FROM unnest($1::text[]) AS asked (tenant_id),
 LATERAL (
     SELECT syncs.id, syncs.kind FROM syncs
-    WHERE (syncs.tenant_id, syncs.id) <= (asked.tenant_id, 9223372036854775807)
+    WHERE (syncs.tenant_id, syncs.id) <= (asked.tenant_id, coalesce(
+        (SELECT last_sync_id FROM replays WHERE replays.id = $2), 9223372036854775807
+    ))
       AND (syncs.tenant_id, syncs.id) >= (asked.tenant_id, 0::bigint)
     ORDER BY syncs.tenant_id DESC, syncs.id DESC LIMIT 200
 ) AS recent,

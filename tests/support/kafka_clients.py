@@ -162,6 +162,16 @@ async def end_offsets(bootstrap_servers: str, *topics: str) -> dict[tuple[str, i
     return {(partition.topic, partition.partition): end for partition, end in ends.items()}
 
 
+async def commit_ends(bootstrap_servers: str, group_id: str, *topics: str) -> None:
+    """Lets a group that has no members begin behind what these topics hold now."""
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers, group_id=group_id, enable_auto_commit=False
+    ) as consumer:
+        partitions = await _partitions(bootstrap_servers, topics)
+        consumer.assign(partitions)
+        await consumer.commit(await consumer.end_offsets(partitions))
+
+
 async def committed(bootstrap_servers: str, group_id: str) -> dict[tuple[str, int], int]:
     """The committed offset of each (topic, partition) for which the group has one."""
     async with admin(bootstrap_servers) as client:

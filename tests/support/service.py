@@ -290,6 +290,12 @@ class World:
         records = await kafka_clients.read_all(self.kafka, self.topics.synced, self.topics.failed)
         return [json.loads(record.value or b"null") for record in records]
 
+    async def skip_to_end(self) -> None:
+        """Let the service begin behind what the input topics hold now; before any was started."""
+        await kafka_clients.commit_ends(
+            self.kafka, self.group_id, self.topics.reservations, self.topics.stop_sales
+        )
+
     async def until_committed(self, *, timeout_seconds: float = 60.0) -> None:
         """Wait until the group has committed all that the input topics hold."""
         async with asyncio.timeout(timeout_seconds):

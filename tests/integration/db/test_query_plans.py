@@ -101,7 +101,7 @@ def arguments(size: int) -> dict[str, list[Any]]:
         ],
         "replays.results": [tenants, ids],
         "replays.unpublished": [size],
-        "replays.pace": [tenants[:1]],
+        "replays.pace": [tenants[:1], 1],
         "retries.tenants": [],
         "retries.page": ["tenant-1", 500, None, None, None, size],
         "retries.count": ["tenant-1"],
