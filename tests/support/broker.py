@@ -21,6 +21,8 @@ SETTINGS = {
     # Tests should not wait for members that may come, nor long for one that was killed.
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "500",
+    # Nor for the compaction of a topic that is compacted.
+    "log.cleaner.backoff.ms": "200",
 }
 
 

@@ -79,10 +79,16 @@ async def topics_factory(bootstrap_servers: str) -> AsyncIterator[TopicsFactory]
                 await client.delete_topics(made)
 
 
-async def create_topics(bootstrap_servers: str, partitions: Mapping[str, int]) -> None:
+async def create_topics(
+    bootstrap_servers: str,
+    partitions: Mapping[str, int],
+    configs: Mapping[str, str] | None = None,
+) -> None:
     """Creates topics with so many partitions each, and waits until every one has its leader."""
     new = [
-        NewTopic(name=name, num_partitions=count, replication_factor=1)
+        NewTopic(
+            name=name, num_partitions=count, replication_factor=1, topic_configs=dict(configs or {})
+        )
         for name, count in partitions.items()
     ]
     async with admin(bootstrap_servers) as client:
