@@ -20,6 +20,8 @@ from tests.support.events import account, reservation, stop_sale
 from tests.support.kafka_clients import Message, admin, create_topics, produce
 from tests.support.service import World
 
+#: Seconds that a notice may take: well below those after which a missed one is made up for.
+SOON = 20.0
 NEW_HOTEL = Hotel(id=777, name="Neverland Palace", rooms=(Room(7771, "STD"),))
 NOWHERE = {"hotel_name": "Neverland Palace", "room_type": "STD"}
 
@@ -84,6 +86,33 @@ async def test_what_is_synced_is_read_again_and_nothing_is_sent_published_or_cha
         assert len(here.fake.journal.entries) == sent
         assert await here.results() == results
         assert await kafka_clients.committed(here.kafka, here.group_id) == group
+
+
+async def test_what_was_never_read_is_done_by_the_running_services_without_a_restart(
+    world: WorldFactory,
+) -> None:
+    async with world([account("a"), account("b")]) as here:
+        await here.publish_reservations(
+            (name, reservation(name, n)) for n in range(30) for name in "ab"
+        )
+        await here.publish_stop_sales(
+            (name, stop_sale(name, n)) for n in range(10) for name in "ab"
+        )
+        await here.skip_to_end()
+        await here.start()
+        await here.start()
+        group = await kafka_clients.committed(here.kafka, here.group_id)
+        lines = await replay(here, "--yes")
+        assert totals(lines) == {"created": 80}
+        # Sooner than a notice that was missed would be made up for.
+        await here.until_settled(80, timeout_seconds=SOON)
+        assert await here.value("SELECT count(*) FROM syncs WHERE state = 'synced'") == 80
+        for name in "ab":
+            holdings = here.fake.holdings(name)
+            assert holdings.vouchers == {f"V{n:06}": 1 for n in range(30)}
+        assert await kafka_clients.committed(here.kafka, here.group_id) == group
+        assert len(await here.results()) == 80
+        assert totals(await replay(here, "--yes")) == {"synced": 80}
 
 
 async def publish_mixture(here: World, tenant: str, first: int) -> None:
