@@ -1,14 +1,15 @@
 """A bounded window of each stream's pending syncs in memory; the rest waits in Postgres.
 
-A stream is one tenant's work of one kind in one partition of origin. What was registered just now
-goes straight into the lanes if its stream is wholly in memory and has room; otherwise it is loaded
-later, in order, as the window drains. So memory does not grow with the backlog, and each sync is
-loaded once.
+A stream is one tenant's work of one kind in one partition of origin, live or replayed: each has a
+window of its own, so that live work need not wait until a replay's has been loaded. What was
+registered just now goes straight into the lanes if its stream is wholly in memory and has room;
+otherwise it is loaded later, in order, as the window drains. So memory does not grow with the
+backlog, and each sync is loaded once.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from consumer.events import set_within
@@ -85,10 +86,14 @@ class Backlog:
         self._sweep_now.set()
 
     def told(self, notice: str) -> None:
-        """Somebody has asked for work of a stream, which is named as :mod:`db.notices` does."""
+        """Somebody has asked for work of a stream, which is named as :mod:`db.notices` does.
+
+        It may be live or replayed, or have become the one from the other.
+        """
         stream = stream_of(notice)
         if stream is not None and self._ownership.owns(stream.kind, stream.partition):
             self._begin_anew(stream)
+            self._begin_anew(replace(stream, replayed=True))
             self._hungry.set()
 
     def revoked(self, streams: Collection[Stream]) -> None:
@@ -163,6 +168,15 @@ class Backlog:
             return  # revoked or lost meanwhile
         if rows and position.seq == after:  # else a sweep wants it to begin anew
             position.seq = rows[-1].seq
+        self._come_in(rows, held, lease)
+        if len(rows) < limit and position.signals == signals:
+            position.more = False
+        else:
+            self._hungry.set()
+
+    def _come_in(
+        self, rows: Iterable[PendingSync], held: Mapping[int, datetime], lease: Lease
+    ) -> None:
         for row in rows:
             if row.id in self._lanes:
                 continue
@@ -174,10 +188,6 @@ class Backlog:
                 sync.in_doubt_since = since
             sync.lease = lease
             self._admit(sync)
-        if len(rows) < limit and position.signals == signals:
-            position.more = False
-        else:
-            self._hungry.set()
 
     async def _hold(self, rows: Sequence[PendingSync], lease: Lease) -> dict[int, datetime]:
         """Put in doubt what a former owner marked and did not settle."""

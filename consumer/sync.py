@@ -35,6 +35,7 @@ class Sync:
     origin: Origin
     registered_at: datetime
     stored_lane: str | None  #: as `syncs` has it
+    replayed: bool = False  #: it came in as such, and gives way to live work while it is here
     attempts: int = 0
     next_attempt_at: datetime | None = None
     in_doubt_since: datetime | None = None
@@ -47,8 +48,8 @@ class Sync:
 
     @property
     def stream(self) -> Stream:
-        """Whose work it is, for loading."""
-        return Stream(self.kind, self.origin.partition, self.tenant_id)
+        """Whose work it is, for loading; never another one, whatever becomes of the row."""
+        return Stream(self.kind, self.origin.partition, self.tenant_id, self.replayed)
 
     @property
     def doubted(self) -> bool:
@@ -133,6 +134,7 @@ def from_row(row: PendingSync) -> Sync:
         origin=row.origin,
         registered_at=row.registered_at,
         stored_lane=row.lane,
+        replayed=row.replayed,
         attempts=row.attempts,
         next_attempt_at=row.next_attempt_at,
         in_doubt_since=row.in_doubt_since,

@@ -15,10 +15,13 @@ _QUERIES = sql.load("work")
 
 
 async def streams(pool: Pool) -> list[Stream]:
-    """Every (kind, partition of origin, tenant) that has pending work."""
+    """Every (kind, partition of origin, tenant, class) that has pending work."""
     with translated():
         rows = await pool.fetch(_QUERIES["streams"])
-    return [Stream(Kind(row["kind"]), row["origin_partition"], row["tenant_id"]) for row in rows]
+    return [
+        Stream(Kind(row["kind"]), row["origin_partition"], row["tenant_id"], row["replayed"])
+        for row in rows
+    ]
 
 
 async def page(pool: Pool, stream: Stream, *, after: int, limit: int) -> list[PendingSync]:
@@ -36,6 +39,7 @@ async def page(pool: Pool, stream: Stream, *, after: int, limit: int) -> list[Pe
             stream.kind.value,
             stream.partition,
             stream.tenant_id,
+            stream.replayed,
             after,
             limit,
         )
@@ -174,4 +178,5 @@ def _pending(row: asyncpg.Record) -> PendingSync:
         sedna_rec_id=row["sedna_rec_id"],
         sedna_hotel_id=row["sedna_hotel_id"],
         registered_at=row["registered_at"],
+        replayed=row["replayed"],
     )

@@ -4,6 +4,11 @@
 ALTER TABLE syncs ADD COLUMN replay_id bigint;
 -- It gives way to the live work of its tenant. Not so any more once its event comes live as well.
 ALTER TABLE syncs ADD COLUMN replayed boolean NOT NULL DEFAULT false;
+-- An owner loads both classes side by side, so that a live sync need not wait behind a replayed backlog: by
+-- tenant and class, each in order. As in 0001, nothing but the work by owner says `= 'pending'`.
+DROP INDEX syncs_pending_by_owner;
+CREATE INDEX syncs_pending_by_owner ON syncs (kind, origin_partition, tenant_id, replayed, seq)
+    WHERE state = 'pending';
 -- Of the bytes of the very event that the row is made of: who reads it again knows it without parsing.
 -- Null: it was registered before this column was there.
 ALTER TABLE syncs ADD COLUMN event_fingerprint bytea;

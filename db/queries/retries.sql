@@ -122,7 +122,7 @@ WITH RECURSIVE busy AS (
     (
         SELECT kind, origin_partition FROM syncs
         WHERE state = 'pending' AND (kind, origin_partition) >= ('stop_sale', 0)
-        ORDER BY kind, origin_partition, tenant_id, seq LIMIT 1
+        ORDER BY kind, origin_partition, tenant_id, replayed, seq LIMIT 1
     )
     UNION ALL
     SELECT hop.kind, hop.origin_partition
@@ -130,7 +130,7 @@ WITH RECURSIVE busy AS (
         SELECT syncs.kind, syncs.origin_partition FROM syncs
         WHERE syncs.state = 'pending'
           AND (syncs.kind, syncs.origin_partition) > (busy.kind, busy.origin_partition)
-        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.seq LIMIT 1
+        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed, syncs.seq LIMIT 1
     ) AS hop
 )
 SELECT later.id, later.stop_sale_id, later.state, later.arrival_seq, later.seq, later.lane,
@@ -146,7 +146,8 @@ WHERE later.payload ->> 'date_from' <= $4 AND later.payload ->> 'date_to' >= $3
 -- name: again
 -- Failed ones are tried again with the content that is stored, at the end of the work. Who was in doubt
 -- stays so, and in its lane: it begins with the question, and must not hold up other hotels meanwhile.
--- Any other stop sale's hotel is found anew, since that may be what was mended.
+-- Any other stop sale's hotel is found anew, since that may be what was mended. A person has asked for
+-- it: it is no replay's any more, and gives way to nothing.
 UPDATE syncs
 SET state = 'pending',
     generation = generation + 1,
@@ -155,6 +156,8 @@ SET state = 'pending',
     lane = CASE
         WHEN kind = 'reservation' OR (in_doubt_since IS NOT NULL AND sedna_rec_id IS NULL) THEN lane
     END,
+    replayed = false,
+    replay_id = NULL,
     attempts = 0,
     next_attempt_at = NULL,
     error_code = NULL,

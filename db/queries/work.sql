@@ -3,25 +3,25 @@
 -- lane, and what is looked up by its id says `NOT IN`, which fits neither.
 
 -- name: streams
--- Every (kind, partition, tenant) that has pending work. Hops from one to the next in the index,
+-- Every (kind, partition, tenant, class) that has pending work. Hops from one to the next in the index,
 -- so that the cost is that of the streams and not that of the backlog.
 WITH RECURSIVE stream AS (
     (
-        SELECT kind, origin_partition, tenant_id FROM syncs
+        SELECT kind, origin_partition, tenant_id, replayed FROM syncs
         WHERE state = 'pending'
-        ORDER BY kind, origin_partition, tenant_id LIMIT 1
+        ORDER BY kind, origin_partition, tenant_id, replayed LIMIT 1
     )
     UNION ALL
-    SELECT hop.kind, hop.origin_partition, hop.tenant_id
+    SELECT hop.kind, hop.origin_partition, hop.tenant_id, hop.replayed
     FROM stream, LATERAL (
-        SELECT syncs.kind, syncs.origin_partition, syncs.tenant_id FROM syncs
+        SELECT syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed FROM syncs
         WHERE syncs.state = 'pending'
-          AND (syncs.kind, syncs.origin_partition, syncs.tenant_id)
-            > (stream.kind, stream.origin_partition, stream.tenant_id)
-        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id LIMIT 1
+          AND (syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed)
+            > (stream.kind, stream.origin_partition, stream.tenant_id, stream.replayed)
+        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed LIMIT 1
     ) AS hop
 )
-SELECT kind, origin_partition, tenant_id FROM stream
+SELECT kind, origin_partition, tenant_id, replayed FROM stream
 
 -- name: page
 -- The next pending syncs of one stream, in order. Bounds instead of equalities: the order that they ask
@@ -29,13 +29,13 @@ SELECT kind, origin_partition, tenant_id FROM stream
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
        event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
        dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
-       sedna_hotel_id, registered_at
+       sedna_hotel_id, registered_at, replayed
 FROM syncs
 WHERE state = 'pending'
-  AND (kind, origin_partition, tenant_id, seq) > ($1, $2, $3, $4)
-  AND (kind, origin_partition, tenant_id) <= ($1, $2, $3)
-ORDER BY kind, origin_partition, tenant_id, seq
-LIMIT $5
+  AND (kind, origin_partition, tenant_id, replayed, seq) > ($1, $2, $3, $4, $5)
+  AND (kind, origin_partition, tenant_id, replayed) <= ($1, $2, $3, $4)
+ORDER BY kind, origin_partition, tenant_id, replayed, seq
+LIMIT $6
 
 -- name: store_lanes
 -- The lanes of stop sales, as soon as their hotels are resolved; not by who holds the partition no more,
