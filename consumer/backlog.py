@@ -105,6 +105,39 @@ class Backlog:
         """All streams that are known."""
         return list(self._positions)
 
+    def lease_of(self, stream: Stream) -> Lease | None:
+        """Under which we may load work of a stream; None: we may not, or not yet."""
+        if not self._ownership.owns(stream.kind, stream.partition):
+            return None
+        return self._leases.of(stream)
+
+    async def take_in(self, rows: Sequence[PendingSync]) -> int:
+        """Load syncs before their turn, since live work waits for them.
+
+        Only what is ours, in order, and as far as there is room.
+
+        Returns:
+            How many came in.
+        """
+        by_stream: dict[Stream, list[PendingSync]] = {}
+        for row in rows:
+            if row.id not in self._lanes:
+                by_stream.setdefault(row.stream, []).append(row)
+        came_in = 0
+        for stream, some in by_stream.items():
+            lease = self.lease_of(stream)
+            if lease is None:
+                continue
+            first = some[: max(self._most(stream) - self._lanes.loaded(stream), 0)]
+            held = await self._hold(first, lease)
+            if self.lease_of(stream) is not lease:
+                continue  # revoked or lost meanwhile
+            if stream not in self._positions:
+                self._begin_anew(stream)
+                self._hungry.set()
+            came_in += self._come_in(first, held, lease)
+        return came_in
+
     # -- the two tasks ------------------------------------------------------------------------
 
     async def feed(self) -> None:
@@ -151,8 +184,11 @@ class Backlog:
         window = self._window(stream)
         return min(
             window - self._lanes.runnable(stream),
-            _PARKED_FACTOR * window - self._lanes.loaded(stream),
+            self._most(stream) - self._lanes.loaded(stream),
         )
+
+    def _most(self, stream: Stream) -> int:
+        return _PARKED_FACTOR * self._window(stream)
 
     async def _load(self, stream: Stream, position: _Position) -> None:
         lease = self._leases.of(stream)
@@ -176,7 +212,8 @@ class Backlog:
 
     def _come_in(
         self, rows: Iterable[PendingSync], held: Mapping[int, datetime], lease: Lease
-    ) -> None:
+    ) -> int:
+        came_in = 0
         for row in rows:
             if row.id in self._lanes:
                 continue
@@ -188,6 +225,8 @@ class Backlog:
                 sync.in_doubt_since = since
             sync.lease = lease
             self._admit(sync)
+            came_in += 1
+        return came_in
 
     async def _hold(self, rows: Sequence[PendingSync], lease: Lease) -> dict[int, datetime]:
         """Put in doubt what a former owner marked and did not settle."""

@@ -70,6 +70,10 @@ class Lanes:
         """The key of the lane that a sync is in."""
         return self._lane_of[sync.id].key
 
+    def key_of(self, sync_id: int) -> str:
+        """Likewise, of a sync that is in memory."""
+        return self._lane_of[sync_id].key
+
     def out_of(self, streams: Collection[Stream]) -> list[Sync]:
         """Which syncs of these streams are out."""
         return [sync for sync in self._out.values() if sync.stream in streams]

@@ -46,6 +46,39 @@ async def page(pool: Pool, stream: Stream, *, after: int, limit: int) -> list[Pe
     return [_pending(row) for row in rows]
 
 
+async def unresolved(
+    pool: Pool, tenant_id: str, *, after: int, before: int, limit: int
+) -> list[PendingSync]:
+    """The next pending stop sales of a tenant whose lane is unknown, in order.
+
+    Args:
+        pool: the connections.
+        tenant_id: whose.
+        after: the `seq` of the last one that was looked at; 0 begins at the beginning.
+        before: the `seq` that they stand before.
+        limit: rows at the most.
+    """
+    with translated():
+        rows = await pool.fetch(_QUERIES["unresolved"], tenant_id, after, before, limit)
+    return [_pending(row) for row in rows]
+
+
+async def earlier_in_lane(
+    pool: Pool, tenant_id: str, lane: str, *, before: int, limit: int
+) -> list[PendingSync]:
+    """The first pending syncs of a tenant's lane that stand before a `seq`, in order."""
+    with translated():
+        rows = await pool.fetch(_QUERIES["earlier_in_lane"], tenant_id, lane, before, limit)
+    return [_pending(row) for row in rows]
+
+
+async def store_lanes_ahead(pool: Pool, lanes: Sequence[ResolvedLane]) -> int:
+    """Store the lanes of stop sales that nobody has loaded yet; returns how many had none."""
+    with translated():
+        rows = await pool.fetch(_QUERIES["store_lanes_ahead"], *_lane_columns(lanes))
+    return len(rows)
+
+
 async def mark(pool: Pool, marks: Sequence[Mark], lanes: Sequence[ResolvedLane]) -> set[int]:
     """Mark attempts as dispatched, before their first byte is sent.
 
@@ -61,14 +94,7 @@ async def mark(pool: Pool, marks: Sequence[Mark], lanes: Sequence[ResolvedLane])
     with translated():
         async with pool.acquire() as connection, connection.transaction():
             if lanes:
-                await connection.execute(
-                    _QUERIES["store_lanes"],
-                    [resolved.sync_id for resolved in lanes],
-                    [resolved.tenant_id for resolved in lanes],
-                    [resolved.generation for resolved in lanes],
-                    [resolved.lane for resolved in lanes],
-                    *leases.columns([resolved.holding for resolved in lanes]),
-                )
+                await connection.execute(_QUERIES["store_lanes"], *_lane_columns(lanes))
             rows = await connection.fetch(
                 _QUERIES["mark"],
                 [mark.sync_id for mark in marks],
@@ -143,6 +169,16 @@ async def is_marked_by_other(
             _QUERIES["is_marked_by_other"], sync_id, tenant_id, token
         )
     return marked
+
+
+def _lane_columns(lanes: Sequence[ResolvedLane]) -> tuple[Sequence[object], ...]:
+    return (
+        [resolved.sync_id for resolved in lanes],
+        [resolved.tenant_id for resolved in lanes],
+        [resolved.generation for resolved in lanes],
+        [resolved.lane for resolved in lanes],
+        *leases.columns([resolved.holding for resolved in lanes]),
+    )
 
 
 def _columns(pairs: Sequence[tuple[int, str]]) -> tuple[list[int], list[str]]:

@@ -37,6 +37,46 @@ WHERE state = 'pending'
 ORDER BY kind, origin_partition, tenant_id, replayed, seq
 LIMIT $6
 
+-- name: unresolved
+-- The next pending stop sales of a tenant whose hotel is not resolved yet, in order, before a place in the
+-- work.
+SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
+       event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
+       dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
+       sedna_hotel_id, registered_at, replayed
+FROM syncs
+WHERE state IS NOT DISTINCT FROM 'pending'
+  AND tenant_id = $1 AND lane IS NULL AND seq > $2 AND seq < $3
+ORDER BY tenant_id, lane, seq
+LIMIT $4
+
+-- name: earlier_in_lane
+-- The first pending syncs of a lane, in order, before a place in the work.
+SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
+       event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
+       dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
+       sedna_hotel_id, registered_at, replayed
+FROM syncs
+WHERE state IS NOT DISTINCT FROM 'pending'
+  AND tenant_id = $1 AND lane = $2 AND seq < $3
+ORDER BY tenant_id, lane, seq
+LIMIT $4
+
+-- name: store_lanes_ahead
+-- As store_lanes, for stop sales that are not in memory. Who has loaded one meanwhile knows better.
+UPDATE syncs SET lane = resolved.lane
+FROM unnest(
+    $1::bigint[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::integer[], $7::bigint[]
+) AS resolved (id, tenant_id, generation, lane, lease_topic, lease_partition, lease_epoch)
+JOIN partition_leases AS lease ON lease.topic = resolved.lease_topic
+    AND lease.partition = resolved.lease_partition AND lease.epoch = resolved.lease_epoch
+WHERE syncs.id = resolved.id
+  AND syncs.tenant_id = resolved.tenant_id
+  AND syncs.generation = resolved.generation
+  AND syncs.state NOT IN ('synced', 'failed')
+  AND syncs.lane IS NULL
+RETURNING syncs.id
+
 -- name: store_lanes
 -- The lanes of stop sales, as soon as their hotels are resolved; not by who holds the partition no more,
 -- since the hotel may be another one by now. No lock: the next holder resolves it once more anyway.

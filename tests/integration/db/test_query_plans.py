@@ -22,7 +22,7 @@ INSERT INTO syncs (tenant_id, kind, voucher_no, stop_sale_id, payload, content_h
 SELECT 'tenant-' || n % 50, CASE n % 5 WHEN 0 THEN 'stop_sale' ELSE 'reservation' END, 'V' || n, n,
        jsonb_build_object('remark', repeat(md5(n::text), 20)), decode(md5(n::text), 'hex'),
        'event-' || n, 'topic', n / 50 % 6, n,
-       CASE n % 5 WHEN 0 THEN 'hotel:' || n % 20 ELSE 'voucher:V' || n END,
+       CASE WHEN n % 5 > 0 THEN 'voucher:V' || n WHEN n % 7 > 2 THEN 'hotel:' || n % 20 END,
        -- What is pending came last, most of it; something old waits as well.
        CASE WHEN n > 18000 OR n % 100 = 0 THEN 'pending' WHEN n % 20 = 1 THEN 'failed'
             ELSE 'synced' END,
@@ -100,6 +100,9 @@ def arguments(size: int) -> dict[str, list[Any]]:
         "retries.tell": [texts],
         "work.streams": [],
         "work.page": [*stream, 500, size],
+        "work.unresolved": ["tenant-0", 500, 2**62, size],
+        "work.earlier_in_lane": ["tenant-0", "hotel:0", 2**62, size],
+        "work.store_lanes_ahead": [ids, tenants, numbers, texts, *lease],
         "work.store_lanes": [ids, tenants, numbers, texts, *lease],
         "work.mark": [ids, tenants, numbers, numbers, texts, times, *lease],
         "work.record_step_one": [ids, tenants, numbers, numbers, *lease],
@@ -181,7 +184,7 @@ async def test_the_plan_that_postgres_keeps_for_any_arguments_reads_no_growing_t
     "name",
     [
         *("inbox.existing", "outbox.page", "outbox.partitions", "work.page", "work.streams"),
-        *("retries.page", "retries.tenants"),
+        *("work.unresolved", "work.earlier_in_lane", "retries.page", "retries.tenants"),
     ],
 )
 async def test_what_is_read_in_pages_reads_no_row_of_others_on_the_way(
