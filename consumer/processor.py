@@ -8,6 +8,7 @@ import itertools
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 from structlog.stdlib import BoundLogger
@@ -21,6 +22,7 @@ from consumer.lanes import Lanes
 from consumer.leases import Leases
 from consumer.logs import get_logger
 from consumer.outcome import Blocked, Outcome, Paused, Refused, Unknown
+from consumer.overtaken import overtaken_by
 from consumer.persistence import GroupCommit, persistently
 from consumer.resolving import hotel_if_cached
 from consumer.sedna.errors import AccountPaused
@@ -104,6 +106,7 @@ class Processor:
             may_send=lambda sync: leases.may_send(sync.lease),
             record_step_one=self._record_step_one,
             in_lane=self._in_lane,
+            overtaken_by=partial(overtaken_by, pool),
             now=clock.now,
             elapsed=clock.elapsed,
             doubt_window=timedelta(seconds=policy.doubt_window),

@@ -118,11 +118,21 @@ class PendingSync:
     sedna_hotel_id: int | None
     registered_at: datetime
     replayed: bool  #: it gives way to the live work of its tenant
+    of_replay: bool  #: it is a replay's, also where it has come live since or a person asked for it
 
     @property
     def stream(self) -> Stream:
         """Of which it is loaded."""
         return Stream(self.kind, self.origin.partition, self.tenant_id, self.replayed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncedStopSale:
+    """A stop sale that is in Sedna."""
+
+    id: int
+    stop_sale_id: int
+    payload: str = field(repr=False)  #: JSON of the event's data
 
 
 @dataclass(frozen=True, slots=True)

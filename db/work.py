@@ -1,14 +1,23 @@
 """Pending work: loading it in order, and marking it before it is sent."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import asyncpg
 
 from db import leases, sql
 from db.errors import translated
 from db.pool import Pool
-from db.records import Holding, Mark, Origin, PendingSync, ResolvedLane, StepOne, Stream
+from db.records import (
+    Holding,
+    Mark,
+    Origin,
+    PendingSync,
+    ResolvedLane,
+    StepOne,
+    Stream,
+    SyncedStopSale,
+)
 from schemas.kinds import Kind
 
 _QUERIES = sql.load("work")
@@ -70,6 +79,40 @@ async def earlier_in_lane(
     with translated():
         rows = await pool.fetch(_QUERIES["earlier_in_lane"], tenant_id, lane, before, limit)
     return [_pending(row) for row in rows]
+
+
+async def synced_behind(
+    pool: Pool,
+    tenant_id: str,
+    *,
+    lane: str,
+    hotel_id: int,
+    origin: Origin,
+    event_time: datetime | None,
+    first_day: date,
+    last_day: date,
+    limit: int,
+) -> list[SyncedStopSale]:
+    """Synced stop sales of a hotel that stand behind an event in the topic, the last ones first.
+
+    Args:
+        pool: the connections.
+        tenant_id: whose.
+        lane: that of the hotel.
+        hotel_id: the hotel itself.
+        origin: of the event. In its partition what has a greater offset stands behind it,
+        event_time: elsewhere what was made later; None: nothing does.
+        first_day: they touch this day or a later one,
+        last_day: and this day or an earlier one.
+        limit: so many at the most, of its partition and of others each.
+    """
+    with translated():
+        rows = await pool.fetch(
+            _QUERIES["synced_behind"],
+            *(tenant_id, lane, origin.topic, origin.partition, origin.offset, event_time),
+            *(first_day.isoformat(), last_day.isoformat(), limit, hotel_id),
+        )
+    return [SyncedStopSale(**dict(row)) for row in rows]
 
 
 async def store_lanes_ahead(pool: Pool, lanes: Sequence[ResolvedLane]) -> int:
@@ -215,4 +258,5 @@ def _pending(row: asyncpg.Record) -> PendingSync:
         sedna_hotel_id=row["sedna_hotel_id"],
         registered_at=row["registered_at"],
         replayed=row["replayed"],
+        of_replay=row["of_replay"],
     )

@@ -9,6 +9,11 @@ ALTER TABLE syncs ADD COLUMN replayed boolean NOT NULL DEFAULT false;
 DROP INDEX syncs_pending_by_owner;
 CREATE INDEX syncs_pending_by_owner ON syncs (kind, origin_partition, tenant_id, replayed, seq)
     WHERE state = 'pending';
+-- Which stop sale of a hotel stands behind another one in the topic: a replayed one that such a one has
+-- overtaken is not sent.
+CREATE INDEX syncs_stop_sales_in_topic
+    ON syncs (tenant_id, lane, origin_topic, origin_partition, origin_offset)
+    WHERE kind = 'stop_sale' AND state IS NOT DISTINCT FROM 'synced';
 -- Of the bytes of the very event that the row is made of: who reads it again knows it without parsing.
 -- Null: it was registered before this column was there.
 ALTER TABLE syncs ADD COLUMN event_fingerprint bytea;

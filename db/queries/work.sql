@@ -29,7 +29,8 @@ SELECT kind, origin_partition, tenant_id, replayed FROM stream
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
        event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
        dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
-       sedna_hotel_id, registered_at, replayed
+       sedna_hotel_id, registered_at, replayed,
+       replayed OR replay_id IS NOT NULL AS of_replay
 FROM syncs
 WHERE state = 'pending'
   AND (kind, origin_partition, tenant_id, replayed, seq) > ($1, $2, $3, $4, $5)
@@ -43,7 +44,8 @@ LIMIT $6
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
        event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
        dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
-       sedna_hotel_id, registered_at, replayed
+       sedna_hotel_id, registered_at, replayed,
+       replayed OR replay_id IS NOT NULL AS of_replay
 FROM syncs
 WHERE state IS NOT DISTINCT FROM 'pending'
   AND tenant_id = $1 AND lane IS NULL AND seq > $2 AND seq < $3
@@ -55,12 +57,65 @@ LIMIT $4
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
        event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
        dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
-       sedna_hotel_id, registered_at, replayed
+       sedna_hotel_id, registered_at, replayed,
+       replayed OR replay_id IS NOT NULL AS of_replay
 FROM syncs
 WHERE state IS NOT DISTINCT FROM 'pending'
   AND tenant_id = $1 AND lane = $2 AND seq < $3
 ORDER BY tenant_id, lane, seq
 LIMIT $4
+
+-- name: synced_behind
+-- Synced stop sales of a hotel that touch some days and stand behind an event: in its partition by their
+-- offset, elsewhere by their time; the last ones first. Bounds instead of equalities: see page. One without
+-- a lane was found in Sedna before its lane was stored.
+SELECT id, stop_sale_id, payload FROM (
+    (
+        SELECT * FROM syncs
+        WHERE kind = 'stop_sale' AND state IS NOT DISTINCT FROM 'synced'
+          AND (tenant_id, lane, origin_topic, origin_partition, origin_offset) > ($1, $2, $3, $4, $5)
+          AND (tenant_id, lane, origin_topic, origin_partition) <= ($1, $2, $3, $4)
+          AND payload ->> 'date_from' <= $8 AND payload ->> 'date_to' >= $7
+        ORDER BY tenant_id DESC, lane DESC, origin_topic DESC, origin_partition DESC, origin_offset DESC
+        LIMIT $9
+    )
+    UNION ALL
+    (
+        SELECT * FROM syncs
+        WHERE kind = 'stop_sale' AND state IS NOT DISTINCT FROM 'synced'
+          AND (tenant_id, lane) >= ($1, $2)
+          AND (tenant_id, lane, origin_topic, origin_partition) < ($1, $2, $3, $4)
+          AND event_time > $6
+          AND payload ->> 'date_from' <= $8 AND payload ->> 'date_to' >= $7
+        ORDER BY tenant_id DESC, lane DESC, origin_topic DESC, origin_partition DESC, origin_offset DESC
+        LIMIT $9
+    )
+    UNION ALL
+    (
+        SELECT * FROM syncs
+        WHERE kind = 'stop_sale' AND state IS NOT DISTINCT FROM 'synced'
+          AND (tenant_id, lane, origin_topic, origin_partition) > ($1, $2, $3, $4)
+          AND (tenant_id, lane) <= ($1, $2)
+          AND event_time > $6
+          AND payload ->> 'date_from' <= $8 AND payload ->> 'date_to' >= $7
+        ORDER BY tenant_id DESC, lane DESC, origin_topic DESC, origin_partition DESC, origin_offset DESC
+        LIMIT $9
+    )
+    UNION ALL
+    (
+        SELECT * FROM syncs
+        WHERE kind = 'stop_sale' AND state IS NOT DISTINCT FROM 'synced'
+          AND tenant_id = $1 AND lane IS NULL AND sedna_hotel_id = $10
+          AND CASE
+              WHEN (origin_topic, origin_partition) = ($3, $4) THEN origin_offset > $5
+              ELSE event_time > $6
+          END
+          AND payload ->> 'date_from' <= $8 AND payload ->> 'date_to' >= $7
+        ORDER BY tenant_id DESC, lane DESC, origin_topic DESC, origin_partition DESC, origin_offset DESC
+        LIMIT $9
+    )
+) AS behind
+ORDER BY (origin_topic, origin_partition) = ($3, $4) DESC, event_time DESC NULLS LAST, origin_offset DESC
 
 -- name: store_lanes_ahead
 -- As store_lanes, for stop sales that are not in memory. Who has loaded one meanwhile knows better.

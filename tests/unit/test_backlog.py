@@ -56,6 +56,7 @@ def pending(number: int, *, due_in: float | None = None, replayed: bool = False)
         sedna_hotel_id=None,
         registered_at=now,
         replayed=replayed,
+        of_replay=replayed,
     )
 
 

@@ -96,12 +96,13 @@ def arguments(size: int) -> dict[str, list[Any]]:
         "retries.synced_in_lanes": ["tenant-0", ["hotel:0"], 500, *days],
         "retries.synced": ["tenant-0", 500, *days],
         "retries.pending": ["tenant-0", 500, *days],
-        "retries.again": ["tenant-1", ids, ids],
+        "retries.again": ["tenant-1", ids, ids, False],
         "retries.tell": [texts],
         "work.streams": [],
         "work.page": [*stream, 500, size],
         "work.unresolved": ["tenant-0", 500, 2**62, size],
         "work.earlier_in_lane": ["tenant-0", "hotel:0", 2**62, size],
+        "work.synced_behind": [*("tenant-0", "hotel:0", "topic", 2, 500, NOW, *days, size, 18)],
         "work.store_lanes_ahead": [ids, tenants, numbers, texts, *lease],
         "work.store_lanes": [ids, tenants, numbers, texts, *lease],
         "work.mark": [ids, tenants, numbers, numbers, texts, times, *lease],
@@ -378,6 +379,23 @@ async def test_failed_ones_are_read_in_order_whatever_they_are_filtered_by(
     plan = await plan_of(states[state], queries()["retries.page"], *given)
     assert [node["Node Type"] for node in plan] == ["Limit", "Index Scan"]
     assert plan[-1]["Index Name"] == "syncs_failed_in_order"
+
+
+@pytest.mark.parametrize("state", ["full", "unanalysed", "failures"])
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_what_has_overtaken_a_replayed_stop_sale_is_found_by_the_index_made_for_that(
+    states: dict[str, Connection], state: str, mode: str
+) -> None:
+    connection = states[state]
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        plan = await plan_of(
+            connection, queries()["work.synced_behind"], *arguments(500)["work.synced_behind"]
+        )
+    scans = [node for node in plan if node.get("Relation Name") == "syncs"]
+    assert len(scans) == 4
+    assert {node.get("Index Name") for node in scans} == {"syncs_stop_sales_in_topic"}
+    assert all("Index Cond" in node for node in scans)
 
 
 ANY: list[Any] = [None] * 10
