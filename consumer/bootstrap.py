@@ -109,8 +109,7 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
     publisher = Publisher(pool=pool, delivery=delivery, ownership=ownership, leases=leases)
 
     def on_settled(sync: Sync, code: ErrorCode | None) -> None:
-        since = sync.event_time or sync.registered_at
-        metrics.settled(sync.kind, code, (clock.now() - since).total_seconds())
+        metrics.settled(sync.kind, code, (clock.now() - sync.awaited_since).total_seconds())
 
     settler = Settler(
         pool=pool,
