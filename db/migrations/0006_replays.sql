@@ -1,6 +1,7 @@
 -- Topics are read again by operators, see docs/replay.md.
 
--- Which replay registered the work, or tried it anew; null: it came live, or was asked for by a person.
+-- Which replay registered the work, or tried it anew; null: it came live, or was asked for by a person. A stop
+-- sale keeps it until a person forces it: what stands behind it in the topic may still have overtaken it.
 ALTER TABLE syncs ADD COLUMN replay_id bigint;
 -- It gives way to the live work of its tenant. Not so any more once its event comes live as well.
 ALTER TABLE syncs ADD COLUMN replayed boolean NOT NULL DEFAULT false;
