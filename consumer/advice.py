@@ -34,7 +34,10 @@ _WHAT_TO_DO: Final[Mapping[ErrorCode, str]] = {
         "that is published anew."
     ),
     ErrorCode.REFUSED_BY_SEDNA: "See to Sedna's reason, then sedna-sync retry.",
-    ErrorCode.SUPERSEDED: "Nothing, if the later one shall hold.",
+    ErrorCode.SUPERSEDED: (
+        "Nothing, if the later one shall hold. Else sedna-sync retry --id N --force sends it all "
+        "the same."
+    ),
     ErrorCode.TENANT_NOT_CONFIGURED: (
         "Set the tenant up: sedna-sync tenant set TENANT. Then sedna-sync retry."
     ),
@@ -78,7 +81,7 @@ def why(  # noqa: PLR0911  # one for each code that has something of its own to 
         case ErrorCode.INVALID_EVENT, {"problems": [*problems]} if problems:
             return "; ".join(map(_problem, problems))
         # What stands behind it in these is what to do.
-        case ErrorCode.TENANT_NOT_CONFIGURED, _:
+        case ErrorCode.TENANT_NOT_CONFIGURED | ErrorCode.SUPERSEDED, _:
             return message.partition(": ")[0]
         case ErrorCode.CONFLICT, _:
             return message.partition("; ")[0]

@@ -16,6 +16,7 @@ from consumer.resolving import Unresolvable, resolve_board, resolve_hotel, resol
 from consumer.sedna import errors
 from consumer.sedna.matching import Hotel
 from consumer.sedna.wire_stop_sale import IdAndCode
+from consumer.superseding import Notice
 from consumer.sync import Sync
 from schemas.inbound import ReservationCreated, StopSaleCreated
 from schemas.outcomes import ErrorCode
@@ -56,6 +57,8 @@ class Tools:
     record_step_one: Callable[[Sync, int, int], Awaitable[None]]
     #: Whether a stop sale of this hotel may run in the lane that the sync is in.
     in_lane: Callable[[Sync, Hotel], bool]
+    #: Which stop sale of this hotel stands behind a replayed one and is synced; None: none.
+    overtaken_by: Callable[[Sync, StopSaleCreated, Hotel], Awaitable[Notice | None]]
     now: Callable[[], datetime]
     elapsed: Callable[[], float]  #: seconds, going on while the machine sleeps
     doubt_window: timedelta
@@ -237,6 +240,10 @@ class Attempt:
         hotel = await resolve_hotel(account, data)
         if not self.tools.in_lane(sync, hotel):
             raise OtherLane(hotel)
+        if sync.of_replay and sync.rec_id is None and not sync.doubted:
+            later = await self.tools.overtaken_by(sync, data, hotel)
+            if later is not None:
+                return _superseded(sync, later, hotel)
         room_types, boards = await self._children(hotel, data)
         await account.client.login()
         if sync.rec_id is None:
@@ -337,3 +344,17 @@ class Attempt:
                 return Passing(reason) if self.marked else Paused(reason)
             case _:
                 return Passing(reason)
+
+
+def _superseded(sync: Sync, by: Notice, hotel: Hotel) -> Refused:
+    return Refused(
+        ErrorCode.SUPERSEDED,
+        f"stop sale {by.stop_sale_id} of {by.first_day}..{by.last_day} came later and is synced, "
+        f"and this replayed one would undo it: `sedna-sync retry --id {sync.id} --force` sends it "
+        f"all the same",
+        {
+            "superseded_by": {"stop_sale_id": by.stop_sale_id, "sync_id": by.sync_id},
+            "hotel_id": hotel.id,
+            "hotel_name": hotel.name,
+        },
+    )

@@ -1,14 +1,15 @@
 """A bounded window of each stream's pending syncs in memory; the rest waits in Postgres.
 
-A stream is one tenant's work of one kind in one partition of origin. What was registered just now
-goes straight into the lanes if its stream is wholly in memory and has room; otherwise it is loaded
-later, in order, as the window drains. So memory does not grow with the backlog, and each sync is
-loaded once.
+A stream is one tenant's work of one kind in one partition of origin, live or replayed: each has a
+window of its own, so that live work need not wait until a replay's has been loaded. What was
+registered just now goes straight into the lanes if its stream is wholly in memory and has room;
+otherwise it is loaded later, in order, as the window drains. So memory does not grow with the
+backlog, and each sync is loaded once.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from consumer.events import set_within
@@ -85,10 +86,14 @@ class Backlog:
         self._sweep_now.set()
 
     def told(self, notice: str) -> None:
-        """Somebody has asked for work of a stream, which is named as :mod:`db.notices` does."""
+        """Somebody has asked for work of a stream, which is named as :mod:`db.notices` does.
+
+        It may be live or replayed, or have become the one from the other.
+        """
         stream = stream_of(notice)
         if stream is not None and self._ownership.owns(stream.kind, stream.partition):
             self._begin_anew(stream)
+            self._begin_anew(replace(stream, replayed=True))
             self._hungry.set()
 
     def revoked(self, streams: Collection[Stream]) -> None:
@@ -99,6 +104,39 @@ class Backlog:
     def streams(self) -> list[Stream]:
         """All streams that are known."""
         return list(self._positions)
+
+    def lease_of(self, stream: Stream) -> Lease | None:
+        """Under which we may load work of a stream; None: we may not, or not yet."""
+        if not self._ownership.owns(stream.kind, stream.partition):
+            return None
+        return self._leases.of(stream)
+
+    async def take_in(self, rows: Sequence[PendingSync]) -> int:
+        """Load syncs before their turn, since live work waits for them.
+
+        Only what is ours, in order, and as far as there is room.
+
+        Returns:
+            How many came in.
+        """
+        by_stream: dict[Stream, list[PendingSync]] = {}
+        for row in rows:
+            if row.id not in self._lanes:
+                by_stream.setdefault(row.stream, []).append(row)
+        came_in = 0
+        for stream, some in by_stream.items():
+            lease = self.lease_of(stream)
+            if lease is None:
+                continue
+            first = some[: max(self._most(stream) - self._lanes.loaded(stream), 0)]
+            held = await self._hold(first, lease)
+            if self.lease_of(stream) is not lease:
+                continue  # revoked or lost meanwhile
+            if stream not in self._positions:
+                self._begin_anew(stream)
+                self._hungry.set()
+            came_in += self._come_in(first, held, lease)
+        return came_in
 
     # -- the two tasks ------------------------------------------------------------------------
 
@@ -146,8 +184,11 @@ class Backlog:
         window = self._window(stream)
         return min(
             window - self._lanes.runnable(stream),
-            _PARKED_FACTOR * window - self._lanes.loaded(stream),
+            self._most(stream) - self._lanes.loaded(stream),
         )
+
+    def _most(self, stream: Stream) -> int:
+        return _PARKED_FACTOR * self._window(stream)
 
     async def _load(self, stream: Stream, position: _Position) -> None:
         lease = self._leases.of(stream)
@@ -163,6 +204,16 @@ class Backlog:
             return  # revoked or lost meanwhile
         if rows and position.seq == after:  # else a sweep wants it to begin anew
             position.seq = rows[-1].seq
+        self._come_in(rows, held, lease)
+        if len(rows) < limit and position.signals == signals:
+            position.more = False
+        else:
+            self._hungry.set()
+
+    def _come_in(
+        self, rows: Iterable[PendingSync], held: Mapping[int, datetime], lease: Lease
+    ) -> int:
+        came_in = 0
         for row in rows:
             if row.id in self._lanes:
                 continue
@@ -174,10 +225,8 @@ class Backlog:
                 sync.in_doubt_since = since
             sync.lease = lease
             self._admit(sync)
-        if len(rows) < limit and position.signals == signals:
-            position.more = False
-        else:
-            self._hungry.set()
+            came_in += 1
+        return came_in
 
     async def _hold(self, rows: Sequence[PendingSync], lease: Lease) -> dict[int, datetime]:
         """Put in doubt what a former owner marked and did not settle."""

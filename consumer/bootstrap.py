@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 import httpx2
 
 from consumer.accounts import Account, Accounts, TenantWatch
+from consumer.ahead import Ahead
 from consumer.api.app import Parts, build_api, guarded
 from consumer.api.claims import Rules
 from consumer.api.key_set import KeySet
@@ -109,8 +110,7 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
     publisher = Publisher(pool=pool, delivery=delivery, ownership=ownership, leases=leases)
 
     def on_settled(sync: Sync, code: ErrorCode | None) -> None:
-        since = sync.event_time or sync.registered_at
-        metrics.settled(sync.kind, code, (clock.now() - since).total_seconds())
+        metrics.settled(sync.kind, code, (clock.now() - sync.awaited_since).total_seconds())
 
     settler = Settler(
         pool=pool,
@@ -144,6 +144,7 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
     )
     # Two that tell each other: what leaves the lanes makes room, and what comes in is to be run.
     backlog = Backlog(pool=pool, lanes=lanes, ownership=ownership, leases=leases)
+    ahead = Ahead(pool=pool, lanes=lanes, accounts=accounts, backlog=backlog)
     processor = Processor(
         pool=pool,
         lanes=lanes,
@@ -158,6 +159,7 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
             doubt_window=settings.doubt_window,
             give_up_after=settings.give_up_after,
         ),
+        clear_way=ahead.clear,
         on_room=backlog.drained,
         on_let_go=backlog.look,
     )

@@ -17,7 +17,8 @@ from datetime import datetime
 from itertools import count
 
 from consumer.sync import Sync
-from consumer.turns import Lane, Tenant, Turns
+from consumer.tenant_lanes import Lane, Tenant
+from consumer.turns import Turns
 from db.records import Stream
 
 
@@ -69,6 +70,10 @@ class Lanes:
         """The key of the lane that a sync is in."""
         return self._lane_of[sync.id].key
 
+    def key_of(self, sync_id: int) -> str:
+        """Likewise, of a sync that is in memory."""
+        return self._lane_of[sync_id].key
+
     def out_of(self, streams: Collection[Stream]) -> list[Sync]:
         """Which syncs of these streams are out."""
         return [sync for sync in self._out.values() if sync.stream in streams]
@@ -95,14 +100,15 @@ class Lanes:
         if lane.parked:
             self._parked[sync.stream] += 1
         _queue(sync, lane)
-        if lane.syncs[0] is sync and lane.out is None:
-            if lane.parked:
-                # What it waited for is not its head, and may itself wait for this one.
-                self._unpark(lane)
-            elif len(lane.syncs) == 1:
-                self._turns.ready(lane)
-            else:
-                self._turns.notice(lane)
+        if lane.out is not None:
+            return
+        if len(lane.syncs) == 1:
+            self._turns.ready(lane)
+        elif not lane.parked:
+            self._turns.grown(lane)
+        elif lane.syncs[0] is sync:
+            # What it waited for is not its head, and may itself wait for this one.
+            self._unpark(lane)
 
     # -- going out ----------------------------------------------------------------------------
 
@@ -125,6 +131,7 @@ class Lanes:
 
     def _go_out(self, lane: Lane) -> Sync:
         sync = lane.syncs.popleft()
+        lane.live -= not sync.replayed
         lane.out, lane.landed = sync, False
         self._out[sync.id] = sync
         return sync
@@ -239,8 +246,9 @@ class Lanes:
         if lane.parked:
             self._unpark(lane, ready=False)
         elif lane.out is None:
-            lane.tenant.ready.remove(lane)
+            lane.tenant.ready.discard(lane)
         lane.syncs = deque(sync for sync in lane.syncs if sync.stream not in streams)
+        lane.live = sum(not sync.replayed for sync in lane.syncs)
         for sync in gone:
             self._forget(sync)
         if lane.out is None:
@@ -281,6 +289,7 @@ class Lanes:
 def _queue(sync: Sync, lane: Lane) -> None:
     """Put a sync where its place is."""
     syncs = lane.syncs
+    lane.live += not sync.replayed
     if not syncs or syncs[-1].seq < sync.seq:
         syncs.append(sync)
     else:

@@ -6,13 +6,15 @@ and then lets the lane go on, wait, or be held.
 
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 from structlog.stdlib import BoundLogger
 
 from consumer.accounts import Accounts, TenantNotConfigured
+from consumer.ahead import Way
 from consumer.attempt import Attempt, NotOurs, NotOurTurn, OtherLane, Tools
 from consumer.clock import Clock
 from consumer.credentials import CannotDecrypt
@@ -20,6 +22,7 @@ from consumer.lanes import Lanes
 from consumer.leases import Leases
 from consumer.logs import get_logger
 from consumer.outcome import Blocked, Outcome, Paused, Refused, Unknown
+from consumer.overtaken import overtaken_by
 from consumer.persistence import GroupCommit, persistently
 from consumer.resolving import hotel_if_cached
 from consumer.sedna.errors import AccountPaused
@@ -78,6 +81,7 @@ class Processor:
         owner: str,
         clock: Clock,
         policy: Policy,
+        clear_way: Callable[[Sync], Awaitable[Way]],
         on_room: Callable[[], None],
         on_let_go: Callable[[], None],
         jitter: Callable[[], float] = random.random,
@@ -89,6 +93,7 @@ class Processor:
         self._leases = leases
         self._clock = clock
         self._policy = policy
+        self._clear_way = clear_way
         self._on_room = on_room  # a sync has left the lanes, or waits in them: others may come in
         self._on_let_go = on_let_go  # one has left that is not done: it is to be looked for
         self._jitter = jitter
@@ -101,6 +106,7 @@ class Processor:
             may_send=lambda sync: leases.may_send(sync.lease),
             record_step_one=self._record_step_one,
             in_lane=self._in_lane,
+            overtaken_by=partial(overtaken_by, pool),
             now=clock.now,
             elapsed=clock.elapsed,
             doubt_window=timedelta(seconds=policy.doubt_window),
@@ -296,9 +302,30 @@ class Processor:
         elif marked or not self._leases.holds(sync.lease):
             # Marked by somebody else, and so perhaps in doubt: to be loaded as such.
             self._let_go(sync)
+        elif sync.kind is Kind.STOP_SALE and not sync.replayed and not sync.doubted:
+            await self._wait_behind_replayed(sync)
         else:
-            _line(sync).info("waits_for_its_turn")
-            self._wait(sync, _TURN_SECONDS)
+            self._wait_for_others(sync)
+
+    async def _wait_behind_replayed(self, sync: Sync) -> None:
+        self._lanes.landed(sync)  # it takes no slot meanwhile
+        way = await self._clear_way(sync)
+        if not self._leases.holds(sync.lease):
+            self._let_go(sync)
+            return
+        match way:
+            case Way.SHORTER:
+                self._lanes.put_back(sync)
+            case Way.BEHIND_UNKNOWN:
+                self._lanes.move(sync, UNRESOLVED_LANE)
+            case Way.BLOCKED:
+                self._wait_for_others(sync)
+            case never:
+                assert_never(never)
+
+    def _wait_for_others(self, sync: Sync) -> None:
+        _line(sync).info("waits_for_its_turn")
+        self._wait(sync, _TURN_SECONDS)
 
     # -- what an attempt may ask for ----------------------------------------------------------
 

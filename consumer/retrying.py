@@ -13,7 +13,7 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from consumer.sedna.matching import mapping_key
-from consumer.superseding import Later, Notice
+from consumer.superseding import Later, Notice, notice_of
 from consumer.sync import hotel_of_lane, stop_sale_lane
 from consumer.waiting import Waiting
 from db import retries, tenants
@@ -216,7 +216,7 @@ async def try_again(
         planned = await _judged(transaction.connection, transaction.tenant_id, locked)
         go = [each.sync for each in planned if each.superseded_by is None]
         stay = [each for each in planned if each.superseded_by is not None]
-    carried.started |= await transaction.again(go, places, replay_id=replay_id)
+    carried.started |= await transaction.again(go, places, force=force, replay_id=replay_id)
     carried.superseded += stay
 
 
@@ -236,10 +236,35 @@ async def _judged(
         and (notice := _notice(sync.stop_sale, mappings)) is not None
     }
     later = await _later(connection, tenant_id, list(notices.values()), mappings)
+    named = await _named(connection, tenant_id, syncs, mappings)
     return [
-        Planned(sync, later.overtaking(notices[sync.id]) if sync.id in notices else None)
+        Planned(
+            sync,
+            named.get(sync.superseded_by or 0)
+            or (later.overtaking(notices[sync.id]) if sync.id in notices else None),
+        )
         for sync in syncs
     ]
+
+
+async def _named(
+    connection: "Pool | Connection",
+    tenant_id: str,
+    syncs: Sequence[FailedSync],
+    mappings: Mapping[str, int],
+) -> dict[int, Notice]:
+    """Those that failures name as what has overtaken them, by sync id.
+
+    A replayed one came after it, and stands before it in the topic.
+    """
+    ids = {sync.superseded_by for sync in syncs if sync.superseded_by is not None}
+    found = await retries.by_ids(connection, ids, tenant_id=tenant_id) if ids else []
+    notices = {
+        sync.id: _notice(sync.stop_sale, mappings)
+        for sync in found
+        if sync.state == "synced" and sync.stop_sale is not None
+    }
+    return {sync_id: notice for sync_id, notice in notices.items() if notice is not None}
 
 
 async def _later(
@@ -276,15 +301,11 @@ def _notice(stored: StoredStopSale, mappings: Mapping[str, int]) -> Notice | Non
     if stored.state != "synced":
         # Where it would go now; what is synced is where it is.
         hotels.add(data.sedna_hotel_id or mappings.get(mapping_key(data.hotel_name)))
-    return Notice(
+    return notice_of(
+        data,
         sync_id=stored.id,
         stop_sale_id=stored.stop_sale_id,
         arrival=stored.arrival,
         is_pending=stored.state == "pending",
         hotel_ids=frozenset(hotel for hotel in hotels if hotel is not None),
-        hotel_name=data.hotel_name,
-        first_day=data.date_from,
-        last_day=data.date_to,
-        rooms=frozenset(data.room_types),
-        boards=frozenset(data.board_types),
     )

@@ -1,6 +1,6 @@
-"""Whether a failed stop sale was overtaken by a later one. Pure.
+"""Whether a failed or replayed stop sale was overtaken by a later one. Pure.
 
-Sent after it, the failed one would close what was opened since, or open what was closed. So the law
+Sent after it, that one would close what was opened since, or open what was closed. So the law
 that this keeps: of two that could concern the same room on the same day, the one that came later
 has overtaken the other, unless they surely do not. It is sure of hotels by their ids in Sedna; by
 their names it says "not the same" only where each has a word that the other has not. Rooms and
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from consumer.sedna.folding import code_key, joined, name_words
+from schemas.inbound import StopSaleCreated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,35 @@ class Notice:
     last_day: date  #: included
     rooms: frozenset[str]  #: empty: all
     boards: frozenset[str]  #: empty: all
+
+
+def notice_of(
+    data: StopSaleCreated,
+    *,
+    sync_id: int,
+    stop_sale_id: int,
+    arrival: int,
+    is_pending: bool,
+    hotel_ids: frozenset[int],
+) -> Notice:
+    """A stop sale as an event has it."""
+    return Notice(
+        sync_id=sync_id,
+        stop_sale_id=stop_sale_id,
+        arrival=arrival,
+        is_pending=is_pending,
+        hotel_ids=hotel_ids,
+        hotel_name=data.hotel_name,
+        first_day=data.date_from,
+        last_day=data.date_to,
+        rooms=frozenset(data.room_types),
+        boards=frozenset(data.board_types),
+    )
+
+
+def first_touching(notice: Notice, others: Iterable[Notice]) -> Notice | None:
+    """The first of other stop sales of the same hotel that says something of the same rooms."""
+    return next((other for other in others if _touch(notice, other)), None)
 
 
 class Later:
@@ -73,14 +103,19 @@ def _first_overtaking(failed: Notice, last_first: Iterable[Notice]) -> Notice | 
     for other in last_first:
         if other.arrival <= failed.arrival:
             return None
-        if (
-            other.first_day <= failed.last_day
-            and failed.first_day <= other.last_day
-            and _perhaps_share(other.rooms, failed.rooms)
-            and _perhaps_share(other.boards, failed.boards)
-        ):
+        if _touch(failed, other):
             return other
     return None
+
+
+def _touch(one: Notice, other: Notice) -> bool:
+    """Whether two of one hotel could concern the same room on the same day."""
+    return (
+        other.first_day <= one.last_day
+        and one.first_day <= other.last_day
+        and _perhaps_share(other.rooms, one.rooms)
+        and _perhaps_share(other.boards, one.boards)
+    )
 
 
 def _perhaps_same_name(one: str, other: str) -> bool:

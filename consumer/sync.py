@@ -35,6 +35,8 @@ class Sync:
     origin: Origin
     registered_at: datetime
     stored_lane: str | None  #: as `syncs` has it
+    replayed: bool = False  #: it came in as such, and gives way to live work while it is here
+    of_replay: bool = False  #: what stands behind it in the topic may have overtaken it
     attempts: int = 0
     next_attempt_at: datetime | None = None
     in_doubt_since: datetime | None = None
@@ -47,8 +49,8 @@ class Sync:
 
     @property
     def stream(self) -> Stream:
-        """Whose work it is, for loading."""
-        return Stream(self.kind, self.origin.partition, self.tenant_id)
+        """Whose work it is, for loading; never another one, whatever becomes of the row."""
+        return Stream(self.kind, self.origin.partition, self.tenant_id, self.replayed)
 
     @property
     def doubted(self) -> bool:
@@ -57,6 +59,13 @@ class Sync:
         Not so where the record of a stop sale is known: its second step can be repeated.
         """
         return self.in_doubt_since is not None and self.rec_id is None
+
+    @property
+    def awaited_since(self) -> datetime:
+        """When somebody began to wait for it: with the event, or with its being read again."""
+        if self.replayed or self.event_time is None:
+            return self.registered_at
+        return self.event_time
 
     @property
     def item(self) -> str:
@@ -133,6 +142,8 @@ def from_row(row: PendingSync) -> Sync:
         origin=row.origin,
         registered_at=row.registered_at,
         stored_lane=row.lane,
+        replayed=row.replayed,
+        of_replay=row.of_replay,
         attempts=row.attempts,
         next_attempt_at=row.next_attempt_at,
         in_doubt_since=row.in_doubt_since,

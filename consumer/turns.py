@@ -3,7 +3,12 @@
 The laws it keeps:
 
 * a tenant has at most its limit in flight, and all tenants together at most `max_in_flight`;
-* a tenant that has something ready and room for it gets its turn before any other gets a second;
+* a tenant that has something ready and room for it gets its turn before any other gets a second,
+  whether that is live or replayed;
+* at its turn a lane is taken in which a live sync waits, at the head or behind it, if one is ready;
+  else one that holds only replayed ones. So replayed work waits for its tenant's live work and for
+  nothing else: it goes on wherever there is room that no live lane is ready for, and live work that
+  comes more slowly than it is done leaves such room again and again, however steadily it comes;
 * a tenant that is paused gets no turn, one that is probed only while nothing of it is in flight,
   one that is held back none before its time; none of them holds up another tenant.
 """
@@ -11,49 +16,10 @@ The laws it keeps:
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 
-from consumer.sync import Sync
-
-
-@dataclass(slots=True, eq=False)
-class Lane:
-    """The syncs of one tenant that must keep their order."""
-
-    key: str
-    tenant: "Tenant"
-    syncs: deque[Sync] = field(default_factory=deque)
-    out: Sync | None = None  #: taken, and neither finished nor parked yet
-    landed: bool = False  #: the one that is out has given its slot back
-    parked: bool = False  #: the head waits for its time
-    ticket: int = 0  #: which entry of the timetable is this lane's; older ones are void
-
-
-@dataclass(slots=True, eq=False)
-class Tenant:
-    """One tenant's lanes, and what holds for all of them. Times are those of `Turns.wake`."""
-
-    limit: int
-    in_flight: int = 0
-    lanes: dict[str, Lane] = field(default_factory=dict)
-    ready: deque[Lane] = field(default_factory=deque)
-    in_ring: bool = False
-    paused: bool = False  #: nothing may be taken
-    probed: bool = False  #: one may be taken at a time
-    paused_until: float = 0.0  #: when a pause turns into probing
-    held: bool = False  #: nothing may be taken before its time
-    held_until: float = 0.0
-    #: No head that waits in it is older than this; None: none waits. Kept while it is paused.
-    oldest: datetime | None = None
-
-    @property
-    def has_room(self) -> bool:
-        """Whether one of its syncs may be taken."""
-        if self.paused or self.held:
-            return False
-        return self.in_flight < (1 if self.probed else self.limit)
+from consumer.tenant_lanes import Lane, Ready, Tenant
 
 
 class Turns:
@@ -108,7 +74,7 @@ class Turns:
             tenant = self._ring.popleft()
             tenant.in_ring = False
             if tenant.ready and tenant.has_room:
-                lane = tenant.ready.popleft()
+                lane = tenant.ready.take()
                 self._depart(tenant)
                 self.enter(tenant)
                 return lane
@@ -116,9 +82,14 @@ class Turns:
 
     def ready(self, lane: Lane) -> None:
         """A lane has something that may run."""
-        lane.tenant.ready.append(lane)
+        lane.tenant.ready.add(lane)
         self.notice(lane)
         self.enter(lane.tenant)
+
+    def grown(self, lane: Lane) -> None:
+        """A lane that is ready has got one more: perhaps another head, or its first live one."""
+        lane.tenant.ready.hasten(lane)
+        self.notice(lane)
 
     def back(self, tenant: Tenant) -> None:
         """A slot is free."""
@@ -208,7 +179,7 @@ class Turns:
         self.oldest_paused = min((each for each in oldest if each is not None), default=None)
 
     def _overdue_of(self, tenant: Tenant, before: datetime) -> Iterator[Lane]:
-        lanes, tenant.ready, tenant.oldest = tenant.ready, deque(), None
+        lanes, tenant.ready, tenant.oldest = tenant.ready, Ready(), None
         for lane in lanes:
             if (
                 lane.syncs[0].registered_at <= before
@@ -218,7 +189,7 @@ class Turns:
                 self._depart(tenant)
                 yield lane
             else:
-                tenant.ready.append(lane)
+                tenant.ready.add(lane)
                 self.notice(lane)
 
     def notice(self, lane: Lane) -> None:

@@ -25,12 +25,12 @@ class Channel(StrEnum):
 
 
 def payload_of(stream: Stream) -> str:
-    """A stream as a notice names it."""
+    """A stream as a notice names it: the live and the replayed one alike."""
     return f"{stream.kind.value}:{stream.partition}:{stream.tenant_id}"
 
 
 def stream_of(payload: str) -> Stream | None:
-    """The stream that a notice names; None if it names none."""
+    """The live stream that a notice names, which stands for both; None if it names none."""
     kind, _, rest = payload.partition(":")
     partition, _, tenant_id = rest.partition(":")
     try:

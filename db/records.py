@@ -87,6 +87,16 @@ class Registered:
     sedna_hotel_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Stream:
+    """One tenant's pending work of one kind in one partition of origin, live or replayed."""
+
+    kind: Kind
+    partition: int
+    tenant_id: str
+    replayed: bool = False  #: it gives way to the live one
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingSync:
     """A sync that waits for its turn, as it stands in `syncs`."""
@@ -114,6 +124,22 @@ class PendingSync:
     sedna_rec_id: int | None
     sedna_hotel_id: int | None
     registered_at: datetime
+    replayed: bool  #: it gives way to the live work of its tenant
+    of_replay: bool  #: it is a replay's, also where it has come live since or a person asked for it
+
+    @property
+    def stream(self) -> Stream:
+        """Of which it is loaded."""
+        return Stream(self.kind, self.origin.partition, self.tenant_id, self.replayed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncedStopSale:
+    """A stop sale that is in Sedna."""
+
+    id: int
+    stop_sale_id: int
+    payload: str = field(repr=False)  #: JSON of the event's data
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +184,6 @@ class StepOne:
     rec_id: int
     hotel_id: int
     holding: Holding
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Stream:
-    """One tenant's pending work of one kind in one partition of origin."""
-
-    kind: Kind
-    partition: int
-    tenant_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

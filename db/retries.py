@@ -62,6 +62,7 @@ class FailedSync:
     message: str | None
     arrival: int
     stop_sale: StoredStopSale | None
+    superseded_by: int | None  #: the sync that its failure names as what has overtaken it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +123,11 @@ async def count(pool: Pool, tenant_id: str) -> int:
 
 
 async def by_ids(
-    pool: Pool, ids: Collection[int], *, tenant_id: str | None = None
+    connection: "Pool | Connection", ids: Collection[int], *, tenant_id: str | None = None
 ) -> list[FailedSync]:
     """Syncs in whatever state, in the order in which they came; of one tenant, or of all."""
     with translated():
-        rows = await pool.fetch(_QUERIES["by_ids"], list(ids), tenant_id)
+        rows = await connection.fetch(_QUERIES["by_ids"], list(ids), tenant_id)
     return [_failed(row) for row in rows]
 
 
@@ -233,13 +234,19 @@ class Retry:
         return [row["seq"] for row in rows]
 
     async def again(
-        self, syncs: Iterable[FailedSync], places: Iterable[int], *, replay_id: int | None = None
+        self,
+        syncs: Iterable[FailedSync],
+        places: Iterable[int],
+        *,
+        force: bool = False,
+        replay_id: int | None = None,
     ) -> dict[int, int]:
         """Put locked syncs at these places, to be tried again; their owner is told.
 
         Args:
             syncs: as they were locked.
-            places: as many at least.
+            places: theirs, in the same order.
+            force: also what its owner would find to be overtaken is sent.
             replay_id: of the replay that asks for it; None: a person does.
 
         Returns:
@@ -247,7 +254,7 @@ class Retry:
         """
         seqs = {sync.id: place for sync, place in zip(syncs, places, strict=False)}
         rows = await self.connection.fetch(
-            _QUERIES["again"], self.tenant_id, list(seqs), list(seqs.values()), replay_id
+            _QUERIES["again"], self.tenant_id, list(seqs), list(seqs.values()), force, replay_id
         )
         await notices.tell(
             self.connection,
@@ -275,7 +282,6 @@ async def retry(pool: Pool, tenant_id: str) -> AsyncIterator[Retry]:
 def _failed(row: asyncpg.Record) -> FailedSync:
     stop_sale = None
     if row["stop_sale"] is not None:
-        named = row["error_hotel_id"]
         stop_sale = StoredStopSale(
             id=row["id"],
             stop_sale_id=row["stop_sale_id"],
@@ -284,7 +290,7 @@ def _failed(row: asyncpg.Record) -> FailedSync:
             payload=row["stop_sale"],
             lane=row["lane"],
             hotel_id=row["sedna_hotel_id"],
-            error_hotel_id=int(named) if named is not None and named.isdecimal() else None,
+            error_hotel_id=_number(row["error_hotel_id"]),
         )
     return FailedSync(
         state=row["state"],
@@ -292,8 +298,14 @@ def _failed(row: asyncpg.Record) -> FailedSync:
         message=row["error_message"],
         arrival=row["arrival"],
         stop_sale=stop_sale,
+        superseded_by=_number(row["superseded_by"]),
         **_common(row),
     )
+
+
+def _number(text: str | None) -> int | None:
+    """As failures' details have it, if they do."""
+    return int(text) if text is not None and text.isdecimal() else None
 
 
 def _state(row: asyncpg.Record) -> SyncState:

@@ -114,7 +114,10 @@ async def read_tenant(pool: Pool, tenant_id: str) -> Status:
                 at=await connection.fetchval(_QUERIES["now"]),
                 tenants=_tenants(
                     settings=await connection.fetch(_QUERIES["tenant"], tenant_id),
-                    pending=await _pending(connection, [(*row, tenant_id) for row in busy]),
+                    pending=await _pending(
+                        connection,
+                        [(*row, tenant_id, each) for row in busy for each in (False, True)],
+                    ),
                     doubts=await connection.fetch(_QUERIES["doubts_of"], tenant_id),
                     failures=await connection.fetch(_QUERIES["failures_of"], tenant_id),
                     open_breakers=[] if breaker is None else [breaker],
@@ -151,13 +154,14 @@ async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
 
 
 async def _pending(
-    connection: Connection, streams: Sequence[tuple[str, int, str]]
+    connection: Connection, streams: Sequence[tuple[str, int, str, bool]]
 ) -> list[asyncpg.Record]:
     return await connection.fetch(
         _QUERIES["pending"],
-        [kind for kind, _, _ in streams],
-        [partition for _, partition, _ in streams],
-        [tenant_id for _, _, tenant_id in streams],
+        [kind for kind, _, _, _ in streams],
+        [partition for _, partition, _, _ in streams],
+        [tenant_id for _, _, tenant_id, _ in streams],
+        [replayed for _, _, _, replayed in streams],
         timeout=_PATIENCE,
     )
 

@@ -1,24 +1,36 @@
 """Pending work: loading it in order, and marking it before it is sent."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import asyncpg
 
 from db import leases, sql
 from db.errors import translated
 from db.pool import Pool
-from db.records import Holding, Mark, Origin, PendingSync, ResolvedLane, StepOne, Stream
+from db.records import (
+    Holding,
+    Mark,
+    Origin,
+    PendingSync,
+    ResolvedLane,
+    StepOne,
+    Stream,
+    SyncedStopSale,
+)
 from schemas.kinds import Kind
 
 _QUERIES = sql.load("work")
 
 
 async def streams(pool: Pool) -> list[Stream]:
-    """Every (kind, partition of origin, tenant) that has pending work."""
+    """Every (kind, partition of origin, tenant, class) that has pending work."""
     with translated():
         rows = await pool.fetch(_QUERIES["streams"])
-    return [Stream(Kind(row["kind"]), row["origin_partition"], row["tenant_id"]) for row in rows]
+    return [
+        Stream(Kind(row["kind"]), row["origin_partition"], row["tenant_id"], row["replayed"])
+        for row in rows
+    ]
 
 
 async def page(pool: Pool, stream: Stream, *, after: int, limit: int) -> list[PendingSync]:
@@ -36,10 +48,78 @@ async def page(pool: Pool, stream: Stream, *, after: int, limit: int) -> list[Pe
             stream.kind.value,
             stream.partition,
             stream.tenant_id,
+            stream.replayed,
             after,
             limit,
         )
     return [_pending(row) for row in rows]
+
+
+async def unresolved(
+    pool: Pool, tenant_id: str, *, after: int, before: int, limit: int
+) -> list[PendingSync]:
+    """The next pending stop sales of a tenant whose lane is unknown, in order.
+
+    Args:
+        pool: the connections.
+        tenant_id: whose.
+        after: the `seq` of the last one that was looked at; 0 begins at the beginning.
+        before: the `seq` that they stand before.
+        limit: rows at the most.
+    """
+    with translated():
+        rows = await pool.fetch(_QUERIES["unresolved"], tenant_id, after, before, limit)
+    return [_pending(row) for row in rows]
+
+
+async def earlier_in_lane(
+    pool: Pool, tenant_id: str, lane: str, *, before: int, limit: int
+) -> list[PendingSync]:
+    """The first pending syncs of a tenant's lane that stand before a `seq`, in order."""
+    with translated():
+        rows = await pool.fetch(_QUERIES["earlier_in_lane"], tenant_id, lane, before, limit)
+    return [_pending(row) for row in rows]
+
+
+async def synced_behind(
+    pool: Pool,
+    tenant_id: str,
+    *,
+    lane: str,
+    hotel_id: int,
+    origin: Origin,
+    event_time: datetime | None,
+    first_day: date,
+    last_day: date,
+    limit: int,
+) -> list[SyncedStopSale]:
+    """Synced stop sales of a hotel that stand behind an event in the topic, the last ones first.
+
+    Args:
+        pool: the connections.
+        tenant_id: whose.
+        lane: that of the hotel.
+        hotel_id: the hotel itself.
+        origin: of the event. In its partition what has a greater offset stands behind it,
+        event_time: elsewhere what was made later; None: nothing does.
+        first_day: they touch this day or a later one,
+        last_day: and this day or an earlier one.
+        limit: so many at the most, of its partition and of others each.
+    """
+    with translated():
+        rows = await pool.fetch(
+            _QUERIES["synced_behind"],
+            *(tenant_id, lane, origin.topic, origin.partition, origin.offset, event_time),
+            *(first_day.isoformat(), last_day.isoformat(), limit, hotel_id),
+        )
+    return [SyncedStopSale(**dict(row)) for row in rows]
+
+
+async def store_lanes_ahead(pool: Pool, lanes: Sequence[ResolvedLane]) -> int:
+    """Store the lanes of stop sales that nobody has loaded yet; returns how many had none."""
+    with translated():
+        rows = await pool.fetch(_QUERIES["store_lanes_ahead"], *_lane_columns(lanes))
+    return len(rows)
 
 
 async def mark(pool: Pool, marks: Sequence[Mark], lanes: Sequence[ResolvedLane]) -> set[int]:
@@ -57,14 +137,7 @@ async def mark(pool: Pool, marks: Sequence[Mark], lanes: Sequence[ResolvedLane])
     with translated():
         async with pool.acquire() as connection, connection.transaction():
             if lanes:
-                await connection.execute(
-                    _QUERIES["store_lanes"],
-                    [resolved.sync_id for resolved in lanes],
-                    [resolved.tenant_id for resolved in lanes],
-                    [resolved.generation for resolved in lanes],
-                    [resolved.lane for resolved in lanes],
-                    *leases.columns([resolved.holding for resolved in lanes]),
-                )
+                await connection.execute(_QUERIES["store_lanes"], *_lane_columns(lanes))
             rows = await connection.fetch(
                 _QUERIES["mark"],
                 [mark.sync_id for mark in marks],
@@ -141,6 +214,16 @@ async def is_marked_by_other(
     return marked
 
 
+def _lane_columns(lanes: Sequence[ResolvedLane]) -> tuple[Sequence[object], ...]:
+    return (
+        [resolved.sync_id for resolved in lanes],
+        [resolved.tenant_id for resolved in lanes],
+        [resolved.generation for resolved in lanes],
+        [resolved.lane for resolved in lanes],
+        *leases.columns([resolved.holding for resolved in lanes]),
+    )
+
+
 def _columns(pairs: Sequence[tuple[int, str]]) -> tuple[list[int], list[str]]:
     return [sync_id for sync_id, _ in pairs], [tenant_id for _, tenant_id in pairs]
 
@@ -174,4 +257,6 @@ def _pending(row: asyncpg.Record) -> PendingSync:
         sedna_rec_id=row["sedna_rec_id"],
         sedna_hotel_id=row["sedna_hotel_id"],
         registered_at=row["registered_at"],
+        replayed=row["replayed"],
+        of_replay=row["of_replay"],
     )

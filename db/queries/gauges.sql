@@ -19,27 +19,29 @@ LATERAL (
 ) AS waiting
 
 -- name: oldest
--- For how many seconds the oldest in each of the given partitions has waited. Hops from tenant to
--- tenant as work.streams does; the first of each is its oldest.
+-- For how many seconds the oldest in each of the given partitions has waited. Hops from stream to
+-- stream as work.streams does; the first of each is its oldest.
 WITH RECURSIVE stream AS (
     SELECT first.*
     FROM unnest($1::text[], $2::integer[]) AS owned (kind, origin_partition),
     LATERAL (
-        SELECT syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.registered_at FROM syncs
+        SELECT syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed, syncs.registered_at
+        FROM syncs
         WHERE syncs.state = 'pending'
           AND (syncs.kind, syncs.origin_partition) >= (owned.kind, owned.origin_partition)
           AND (syncs.kind, syncs.origin_partition) <= (owned.kind, owned.origin_partition)
-        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.seq LIMIT 1
+        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed, syncs.seq LIMIT 1
     ) AS first
     UNION ALL
     SELECT hop.*
     FROM stream, LATERAL (
-        SELECT syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.registered_at FROM syncs
+        SELECT syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed, syncs.registered_at
+        FROM syncs
         WHERE syncs.state = 'pending'
-          AND (syncs.kind, syncs.origin_partition, syncs.tenant_id)
-            > (stream.kind, stream.origin_partition, stream.tenant_id)
+          AND (syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed)
+            > (stream.kind, stream.origin_partition, stream.tenant_id, stream.replayed)
           AND (syncs.kind, syncs.origin_partition) <= (stream.kind, stream.origin_partition)
-        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.seq LIMIT 1
+        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed, syncs.seq LIMIT 1
     ) AS hop
 )
 SELECT kind, origin_partition, extract(epoch FROM now() - min(registered_at))::double precision AS seconds

@@ -60,8 +60,8 @@ LIMIT $3
 
 -- name: unsynced
 -- The tenant's oldest syncs that are not synced: failed ones by the index made for trying them again, and
--- pending ones of each partition, over which it hops as work.streams does. Bounds instead of equalities:
--- see work.page.
+-- pending ones of each partition, live and replayed, over which it hops as work.streams does. Bounds
+-- instead of equalities: see work.page.
 WITH RECURSIVE busy AS (
     (
         SELECT kind, origin_partition FROM syncs
@@ -90,14 +90,16 @@ SELECT * FROM (
     )
     UNION ALL
     SELECT waiting.*
-    FROM busy, LATERAL (
+    FROM busy, (VALUES (false), (true)) AS class (replayed), LATERAL (
         SELECT id, kind, CASE kind WHEN 'reservation' THEN email_id ELSE stop_sale_id END AS item_id, state,
                generation, coalesce(arrival_seq, seq) AS arrival
         FROM syncs
         WHERE state = 'pending'
-          AND (kind, origin_partition, tenant_id, seq) > (busy.kind, busy.origin_partition, $1, 0::bigint)
-          AND (kind, origin_partition, tenant_id) <= (busy.kind, busy.origin_partition, $1)
-        ORDER BY kind, origin_partition, tenant_id, seq
+          AND (kind, origin_partition, tenant_id, replayed, seq)
+            > (busy.kind, busy.origin_partition, $1, class.replayed, 0::bigint)
+          AND (kind, origin_partition, tenant_id, replayed)
+            <= (busy.kind, busy.origin_partition, $1, class.replayed)
+        ORDER BY kind, origin_partition, tenant_id, replayed, seq
         LIMIT $2
     ) AS waiting
 ) AS unsynced

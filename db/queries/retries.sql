@@ -25,7 +25,8 @@ SELECT tenant_id FROM failing
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, state, generation, in_doubt_since,
        sedna_rec_id, error_code, error_message, coalesce(arrival_seq, seq) AS arrival, lane,
        sedna_hotel_id, error_details ->> 'hotel_id' AS error_hotel_id,
-       CASE kind WHEN 'stop_sale' THEN payload END AS stop_sale
+       CASE kind WHEN 'stop_sale' THEN payload END AS stop_sale,
+       error_details #>> '{superseded_by,sync_id}' AS superseded_by
 FROM syncs
 WHERE state IS NOT DISTINCT FROM 'failed'
   AND (tenant_id, coalesce(arrival_seq, seq)) > ($1, $2)
@@ -45,7 +46,8 @@ SELECT count(*) FROM syncs WHERE state IS NOT DISTINCT FROM 'failed' AND tenant_
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, state, generation, in_doubt_since,
        sedna_rec_id, error_code, error_message, coalesce(arrival_seq, seq) AS arrival, lane,
        sedna_hotel_id, error_details ->> 'hotel_id' AS error_hotel_id,
-       CASE kind WHEN 'stop_sale' THEN payload END AS stop_sale
+       CASE kind WHEN 'stop_sale' THEN payload END AS stop_sale,
+       error_details #>> '{superseded_by,sync_id}' AS superseded_by
 FROM syncs
 WHERE id = ANY($1::bigint[]) AND ($2::text IS NULL OR tenant_id = $2)
 ORDER BY coalesce(arrival_seq, seq)
@@ -79,7 +81,8 @@ FROM syncs JOIN unnest($1::text[], $2::bigint[]) AS asked (tenant_id, id)
 SELECT syncs.id, tenant_id, kind, email_id, voucher_no, stop_sale_id, state, syncs.generation,
        in_doubt_since, sedna_rec_id, error_code, error_message, coalesce(arrival_seq, seq) AS arrival,
        lane, sedna_hotel_id, error_details ->> 'hotel_id' AS error_hotel_id,
-       CASE kind WHEN 'stop_sale' THEN payload END AS stop_sale
+       CASE kind WHEN 'stop_sale' THEN payload END AS stop_sale,
+       error_details #>> '{superseded_by,sync_id}' AS superseded_by
 FROM syncs JOIN unnest($2::bigint[], $3::integer[]) AS shown (id, generation)
     ON syncs.id = shown.id AND syncs.generation = shown.generation
 WHERE syncs.tenant_id = $1 AND syncs.state NOT IN ('pending', 'synced')
@@ -122,7 +125,7 @@ WITH RECURSIVE busy AS (
     (
         SELECT kind, origin_partition FROM syncs
         WHERE state = 'pending' AND (kind, origin_partition) >= ('stop_sale', 0)
-        ORDER BY kind, origin_partition, tenant_id, seq LIMIT 1
+        ORDER BY kind, origin_partition, tenant_id, replayed, seq LIMIT 1
     )
     UNION ALL
     SELECT hop.kind, hop.origin_partition
@@ -130,7 +133,7 @@ WITH RECURSIVE busy AS (
         SELECT syncs.kind, syncs.origin_partition FROM syncs
         WHERE syncs.state = 'pending'
           AND (syncs.kind, syncs.origin_partition) > (busy.kind, busy.origin_partition)
-        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.seq LIMIT 1
+        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed, syncs.seq LIMIT 1
     ) AS hop
 )
 SELECT later.id, later.stop_sale_id, later.state, later.arrival_seq, later.seq, later.lane,
@@ -146,17 +149,19 @@ WHERE later.payload ->> 'date_from' <= $4 AND later.payload ->> 'date_to' >= $3
 -- name: again
 -- Failed ones are tried again with the content that is stored, at the end of the work. Who was in doubt
 -- stays so, and in its lane: it begins with the question, and must not hold up other hotels meanwhile.
--- Any other stop sale's hotel is found anew, since that may be what was mended.
+-- Any other stop sale's hotel is found anew, since that may be what was mended. Unless a replay asks for it
+-- ($5), it gives way to nothing any more; but only by force ($4) a replayed stop sale is sent although one
+-- that stands behind it in the topic has overtaken it.
 UPDATE syncs
 SET state = 'pending',
     generation = generation + 1,
-    replay_id = $4,
-    replayed = $4::bigint IS NOT NULL,
     arrival_seq = coalesce(syncs.arrival_seq, syncs.seq),
     seq = place.seq,
     lane = CASE
         WHEN kind = 'reservation' OR (in_doubt_since IS NOT NULL AND sedna_rec_id IS NULL) THEN lane
     END,
+    replayed = $5::bigint IS NOT NULL,
+    replay_id = coalesce($5, CASE WHEN kind = 'stop_sale' AND NOT $4 THEN replay_id END),
     attempts = 0,
     next_attempt_at = NULL,
     error_code = NULL,

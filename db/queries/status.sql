@@ -33,20 +33,25 @@ SELECT kind, origin_partition FROM busy
 -- Of the given streams, how many wait by tenant and kind, and since when the first of them does. Streams
 -- without any are left out. Bounds instead of equalities: see work.page.
 SELECT stream.tenant_id, stream.kind, sum(waiting.count)::bigint AS count, min(first.registered_at) AS oldest
-FROM unnest($1::text[], $2::integer[], $3::text[]) AS stream (kind, origin_partition, tenant_id),
+FROM unnest($1::text[], $2::integer[], $3::text[], $4::boolean[])
+    AS stream (kind, origin_partition, tenant_id, replayed),
 LATERAL (
     SELECT registered_at FROM syncs
     WHERE state = 'pending'
-      AND (kind, origin_partition, tenant_id) >= (stream.kind, stream.origin_partition, stream.tenant_id)
-      AND (kind, origin_partition, tenant_id) <= (stream.kind, stream.origin_partition, stream.tenant_id)
-    ORDER BY kind, origin_partition, tenant_id, seq
+      AND (kind, origin_partition, tenant_id, replayed)
+        >= (stream.kind, stream.origin_partition, stream.tenant_id, stream.replayed)
+      AND (kind, origin_partition, tenant_id, replayed)
+        <= (stream.kind, stream.origin_partition, stream.tenant_id, stream.replayed)
+    ORDER BY kind, origin_partition, tenant_id, replayed, seq
     LIMIT 1
 ) AS first,
 LATERAL (
     SELECT count(*) FROM syncs
     WHERE state = 'pending'
-      AND (kind, origin_partition, tenant_id) >= (stream.kind, stream.origin_partition, stream.tenant_id)
-      AND (kind, origin_partition, tenant_id) <= (stream.kind, stream.origin_partition, stream.tenant_id)
+      AND (kind, origin_partition, tenant_id, replayed)
+        >= (stream.kind, stream.origin_partition, stream.tenant_id, stream.replayed)
+      AND (kind, origin_partition, tenant_id, replayed)
+        <= (stream.kind, stream.origin_partition, stream.tenant_id, stream.replayed)
 ) AS waiting
 GROUP BY stream.tenant_id, stream.kind
 

@@ -3,25 +3,25 @@
 -- lane, and what is looked up by its id says `NOT IN`, which fits neither.
 
 -- name: streams
--- Every (kind, partition, tenant) that has pending work. Hops from one to the next in the index,
+-- Every (kind, partition, tenant, class) that has pending work. Hops from one to the next in the index,
 -- so that the cost is that of the streams and not that of the backlog.
 WITH RECURSIVE stream AS (
     (
-        SELECT kind, origin_partition, tenant_id FROM syncs
+        SELECT kind, origin_partition, tenant_id, replayed FROM syncs
         WHERE state = 'pending'
-        ORDER BY kind, origin_partition, tenant_id LIMIT 1
+        ORDER BY kind, origin_partition, tenant_id, replayed LIMIT 1
     )
     UNION ALL
-    SELECT hop.kind, hop.origin_partition, hop.tenant_id
+    SELECT hop.kind, hop.origin_partition, hop.tenant_id, hop.replayed
     FROM stream, LATERAL (
-        SELECT syncs.kind, syncs.origin_partition, syncs.tenant_id FROM syncs
+        SELECT syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed FROM syncs
         WHERE syncs.state = 'pending'
-          AND (syncs.kind, syncs.origin_partition, syncs.tenant_id)
-            > (stream.kind, stream.origin_partition, stream.tenant_id)
-        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id LIMIT 1
+          AND (syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed)
+            > (stream.kind, stream.origin_partition, stream.tenant_id, stream.replayed)
+        ORDER BY syncs.kind, syncs.origin_partition, syncs.tenant_id, syncs.replayed LIMIT 1
     ) AS hop
 )
-SELECT kind, origin_partition, tenant_id FROM stream
+SELECT kind, origin_partition, tenant_id, replayed FROM stream
 
 -- name: page
 -- The next pending syncs of one stream, in order. Bounds instead of equalities: the order that they ask
@@ -29,13 +29,108 @@ SELECT kind, origin_partition, tenant_id FROM stream
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
        event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
        dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
-       sedna_hotel_id, registered_at
+       sedna_hotel_id, registered_at, replayed,
+       replayed OR replay_id IS NOT NULL AS of_replay
 FROM syncs
 WHERE state = 'pending'
-  AND (kind, origin_partition, tenant_id, seq) > ($1, $2, $3, $4)
-  AND (kind, origin_partition, tenant_id) <= ($1, $2, $3)
-ORDER BY kind, origin_partition, tenant_id, seq
-LIMIT $5
+  AND (kind, origin_partition, tenant_id, replayed, seq) > ($1, $2, $3, $4, $5)
+  AND (kind, origin_partition, tenant_id, replayed) <= ($1, $2, $3, $4)
+ORDER BY kind, origin_partition, tenant_id, replayed, seq
+LIMIT $6
+
+-- name: unresolved
+-- The next pending stop sales of a tenant whose hotel is not resolved yet, in order, before a place in the
+-- work.
+SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
+       event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
+       dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
+       sedna_hotel_id, registered_at, replayed,
+       replayed OR replay_id IS NOT NULL AS of_replay
+FROM syncs
+WHERE state IS NOT DISTINCT FROM 'pending'
+  AND tenant_id = $1 AND lane IS NULL AND seq > $2 AND seq < $3
+ORDER BY tenant_id, lane, seq
+LIMIT $4
+
+-- name: earlier_in_lane
+-- The first pending syncs of a lane, in order, before a place in the work.
+SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
+       event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
+       dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
+       sedna_hotel_id, registered_at, replayed,
+       replayed OR replay_id IS NOT NULL AS of_replay
+FROM syncs
+WHERE state IS NOT DISTINCT FROM 'pending'
+  AND tenant_id = $1 AND lane = $2 AND seq < $3
+ORDER BY tenant_id, lane, seq
+LIMIT $4
+
+-- name: synced_behind
+-- Synced stop sales of a hotel that touch some days and stand behind an event: in its partition by their
+-- offset, elsewhere by their time; the last ones first. Bounds instead of equalities: see page. One without
+-- a lane was found in Sedna before its lane was stored.
+SELECT id, stop_sale_id, payload FROM (
+    (
+        SELECT * FROM syncs
+        WHERE kind = 'stop_sale' AND state IS NOT DISTINCT FROM 'synced'
+          AND (tenant_id, lane, origin_topic, origin_partition, origin_offset) > ($1, $2, $3, $4, $5)
+          AND (tenant_id, lane, origin_topic, origin_partition) <= ($1, $2, $3, $4)
+          AND payload ->> 'date_from' <= $8 AND payload ->> 'date_to' >= $7
+        ORDER BY tenant_id DESC, lane DESC, origin_topic DESC, origin_partition DESC, origin_offset DESC
+        LIMIT $9
+    )
+    UNION ALL
+    (
+        SELECT * FROM syncs
+        WHERE kind = 'stop_sale' AND state IS NOT DISTINCT FROM 'synced'
+          AND (tenant_id, lane) >= ($1, $2)
+          AND (tenant_id, lane, origin_topic, origin_partition) < ($1, $2, $3, $4)
+          AND event_time > $6
+          AND payload ->> 'date_from' <= $8 AND payload ->> 'date_to' >= $7
+        ORDER BY tenant_id DESC, lane DESC, origin_topic DESC, origin_partition DESC, origin_offset DESC
+        LIMIT $9
+    )
+    UNION ALL
+    (
+        SELECT * FROM syncs
+        WHERE kind = 'stop_sale' AND state IS NOT DISTINCT FROM 'synced'
+          AND (tenant_id, lane, origin_topic, origin_partition) > ($1, $2, $3, $4)
+          AND (tenant_id, lane) <= ($1, $2)
+          AND event_time > $6
+          AND payload ->> 'date_from' <= $8 AND payload ->> 'date_to' >= $7
+        ORDER BY tenant_id DESC, lane DESC, origin_topic DESC, origin_partition DESC, origin_offset DESC
+        LIMIT $9
+    )
+    UNION ALL
+    (
+        SELECT * FROM syncs
+        WHERE kind = 'stop_sale' AND state IS NOT DISTINCT FROM 'synced'
+          AND tenant_id = $1 AND lane IS NULL AND sedna_hotel_id = $10
+          AND CASE
+              WHEN (origin_topic, origin_partition) = ($3, $4) THEN origin_offset > $5
+              ELSE event_time > $6
+          END
+          AND payload ->> 'date_from' <= $8 AND payload ->> 'date_to' >= $7
+        ORDER BY tenant_id DESC, lane DESC, origin_topic DESC, origin_partition DESC, origin_offset DESC
+        LIMIT $9
+    )
+) AS behind
+ORDER BY (origin_topic, origin_partition) = ($3, $4) DESC, event_time DESC NULLS LAST, origin_offset DESC
+
+-- name: store_lanes_ahead
+-- As store_lanes, for stop sales that are not in memory. Who has loaded one meanwhile knows better.
+UPDATE syncs SET lane = resolved.lane
+FROM unnest(
+    $1::bigint[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::integer[], $7::bigint[]
+) AS resolved (id, tenant_id, generation, lane, lease_topic, lease_partition, lease_epoch)
+JOIN partition_leases AS lease ON lease.topic = resolved.lease_topic
+    AND lease.partition = resolved.lease_partition AND lease.epoch = resolved.lease_epoch
+WHERE syncs.id = resolved.id
+  AND syncs.tenant_id = resolved.tenant_id
+  AND syncs.generation = resolved.generation
+  AND syncs.state NOT IN ('synced', 'failed')
+  AND syncs.lane IS NULL
+RETURNING syncs.id
 
 -- name: store_lanes
 -- The lanes of stop sales, as soon as their hotels are resolved; not by who holds the partition no more,

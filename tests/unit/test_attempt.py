@@ -15,12 +15,15 @@ from consumer.breaker import Reason
 from consumer.clock import SystemClock
 from consumer.credentials import Keyring
 from consumer.demo.fake import FakeSedna
-from consumer.outcome import Done, Outcome, Passing, Paused, Unknown
+from consumer.outcome import Done, Outcome, Passing, Paused, Refused, Unknown
+from consumer.sedna.matching import Hotel
 from consumer.settings import Settings
+from consumer.superseding import Notice, notice_of
 from consumer.sync import Sync
 from db.records import Origin, TenantSettings
 from schemas.inbound import ReservationCreated, StopSaleCreated
 from schemas.kinds import Kind
+from schemas.outcomes import ErrorCode
 from tests.support.events import account as fake_account
 from tests.support.events import reservation_data, stop_sale_data
 
@@ -39,6 +42,8 @@ class Bench:
     marked: list[int] = field(default_factory=list)
     first_steps: list[int] = field(default_factory=list)
     may_send: bool = True
+    asked: list[int] = field(default_factory=list)  #: what has overtaken these
+    later: Notice | None = None  #: and what is answered
 
     async def run(self, sync: Sync, *, write_before: float = FAR) -> Outcome:
         return await self.attempt(sync, write_before=write_before).run()
@@ -59,11 +64,16 @@ class Bench:
         async def record_step_one(_sync: Sync, rec_id: int, _hotel_id: int) -> None:
             self.first_steps.append(rec_id)
 
+        async def overtaken_by(sync: Sync, _data: StopSaleCreated, _hotel: Hotel) -> Notice | None:
+            self.asked.append(sync.id)
+            return self.later
+
         tools = Tools(
             mark=mark,
             may_send=lambda _sync: self.may_send,
             record_step_one=record_step_one,
             in_lane=lambda _sync, _hotel: True,
+            overtaken_by=overtaken_by,
             now=lambda: self.now,
             elapsed=SystemClock().elapsed,
             doubt_window=timedelta(seconds=120),
@@ -226,3 +236,56 @@ async def test_what_sedna_has_is_adopted_at_once_and_not_marked(bench: Bench) ->
         assert outcome.adopted
     assert not bench.marked
     assert bench.fake.calls("InsertReservation") == 1
+
+
+# -- replayed ones --------------------------------------------------------------------------------
+
+
+def a_later_one() -> Notice:
+    return notice_of(
+        a_stop_sale(),
+        sync_id=9,
+        stop_sale_id=8,
+        arrival=0,
+        is_pending=False,
+        hotel_ids=frozenset({102}),
+    )
+
+
+async def test_a_replayed_stop_sale_that_was_overtaken_is_refused_and_names_what_came_later(
+    bench: Bench,
+) -> None:
+    bench.later = a_later_one()
+    replayed = sync(a_stop_sale())
+    replayed.of_replay = True
+    outcome = await bench.run(replayed)
+    assert isinstance(outcome, Refused)
+    assert outcome.code is ErrorCode.SUPERSEDED
+    assert outcome.details["superseded_by"] == {"stop_sale_id": 8, "sync_id": 9}
+    assert outcome.details["hotel_id"] == 102
+    assert "stop sale 8" in outcome.message
+    assert "sedna-sync retry --id 1 --force" in outcome.message
+    assert (bench.marked, bench.fake.calls("UpdateStopSale")) == ([], 0)
+
+
+async def test_a_replayed_stop_sale_that_nothing_has_overtaken_is_sent(bench: Bench) -> None:
+    replayed = sync(a_stop_sale())
+    replayed.of_replay = True
+    assert isinstance(await bench.run(replayed), Done)
+    assert (bench.asked, bench.marked) == ([1], [1])
+
+
+@pytest.mark.parametrize("which", ["live", "in doubt", "begun"])
+async def test_what_is_live_or_was_perhaps_sent_is_not_asked_what_has_overtaken_it(
+    bench: Bench, which: str
+) -> None:
+    bench.later = a_later_one()
+    each = sync(a_stop_sale(), doubt=NOW - timedelta(hours=1) if which == "in doubt" else None)
+    each.of_replay = which != "live"
+    if which == "begun":
+        begun = await bench.run(sync(a_stop_sale()))
+        assert isinstance(begun, Done)
+        each.rec_id = begun.rec_id
+    outcome = await bench.run(each)
+    assert isinstance(outcome, Done)
+    assert bench.asked == []

@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -21,7 +21,12 @@ def at(seconds: float) -> datetime:
 
 
 def sync(
-    number: int, tenant: str = "t", partition: int = 0, registered_at: datetime = START
+    number: int,
+    tenant: str = "t",
+    partition: int = 0,
+    registered_at: datetime = START,
+    *,
+    replayed: bool = False,
 ) -> Sync:
     return Sync(
         id=number,
@@ -39,6 +44,7 @@ def sync(
         origin=Origin(topic="reservation.created", partition=partition, offset=number),
         registered_at=registered_at,
         stored_lane=None,
+        replayed=replayed,
     )
 
 
@@ -336,6 +342,119 @@ def test_an_older_one_that_comes_to_the_head_of_a_paused_lane_is_noticed() -> No
     assert overdue(lanes, at(1)) == [1]
 
 
+def mixed(*entries: tuple[int, str, bool], each: int = 100) -> Lanes:
+    """Lanes of one tenant, of (number, lane, whether it is replayed)."""
+    lanes = Lanes(max_in_flight=100, max_in_flight_per_tenant=each)
+    for number, lane, replayed in entries:
+        lanes.add(sync(number, replayed=replayed), lane)
+    return lanes
+
+
+def test_a_live_lane_goes_before_all_replayed_ones_of_its_tenant() -> None:
+    lanes = mixed((1, "a", True), (2, "b", True), (3, "c", False), (4, "d", False))
+    assert taken(lanes) == [3, 4, 1, 2]
+
+
+def test_of_one_lane_the_replayed_one_that_came_first_goes_first() -> None:
+    lanes = mixed((1, "a", True), (2, "a", False), each=1)
+    order = []
+    while (each := lanes.take()) is not None:
+        order.append(each.id)
+        lanes.finish(each)
+    assert order == [1, 2]
+
+
+def test_a_lane_in_which_a_live_one_waits_goes_before_replayed_lanes() -> None:
+    lanes = mixed((1, "a", True), (2, "b", True), (3, "b", True), (4, "b", False), each=1)
+    order = []
+    while (each := lanes.take()) is not None:
+        order.append(each.id)
+        lanes.finish(each)
+    assert order == [2, 3, 4, 1]
+
+
+def test_once_the_live_one_has_left_its_lane_is_a_replayed_one_again() -> None:
+    lanes = mixed((1, "a", False), (2, "a", True), (3, "b", True), (4, "c", False), each=1)
+    order = []
+    while (each := lanes.take()) is not None:
+        order.append(each.id)
+        lanes.finish(each)
+    assert order == [1, 4, 3, 2]
+
+
+@pytest.mark.parametrize("comes_back", ["park", "put_back"])
+def test_a_live_one_that_comes_back_makes_its_lane_live_again(comes_back: str) -> None:
+    lanes = mixed((1, "a", True), (2, "b", False), each=1)
+    live = lanes.take()
+    assert live is not None
+    assert live.id == 2
+    if comes_back == "park":
+        lanes.park(live, due=1.0)
+        lanes.wake(1.0)
+    else:
+        lanes.put_back(live)
+    assert taken(lanes) == [2]
+
+
+def test_a_live_one_that_moves_hastens_the_lane_that_it_comes_into() -> None:
+    lanes = mixed((1, "a", True), (2, "b", True), (3, "?", False), each=1)
+    live = lanes.take()
+    assert live is not None
+    lanes.move(live, "b")
+    assert taken(lanes) == [2]
+
+
+def test_a_lane_whose_live_one_is_dropped_is_a_replayed_one_again() -> None:
+    lanes = mixed((1, "a", True), (2, "a", False), (3, "b", False))
+    lanes.add(sync(4, partition=1), "c")
+    lanes.drop([sync(0).stream])
+    assert taken(lanes) == [4, 1]
+
+
+def test_tenants_take_turns_whether_their_work_is_live_or_replayed() -> None:
+    lanes = Lanes(max_in_flight=100, max_in_flight_per_tenant=100)
+    for number in range(1, 4):
+        lanes.add(sync(number, "backfill", replayed=True), f"l{number}")
+    for number in range(4, 7):
+        lanes.add(sync(number, "live"), f"l{number}")
+    assert taken(lanes) == [1, 4, 2, 5, 3, 6]
+
+
+def test_dropping_the_replayed_stream_leaves_the_live_one() -> None:
+    lanes = mixed((1, "a", True), (2, "a", False), (3, "b", True))
+    lanes.drop([sync(0, replayed=True).stream])
+    assert [number in lanes for number in (1, 2, 3)] == [False, True, False]
+    assert taken(lanes) == [2]
+
+
+@given(
+    limit=st.integers(2, 4),
+    arrivals=st.lists(st.integers(0, 3), min_size=40, max_size=40),
+    hotels=st.lists(st.integers(0, 5), min_size=20, max_size=20),
+)
+def test_live_work_that_leaves_room_starves_no_replayed_work(
+    limit: int, arrivals: list[int], hotels: list[int]
+) -> None:
+    """However live work comes, if there is less of it than there are slots, a replay goes on."""
+    lanes = Lanes(max_in_flight=100, max_in_flight_per_tenant=limit)
+    for number, hotel in enumerate(hotels, start=1):
+        lanes.add(sync(number, replayed=True), f"hotel:{hotel}")
+    number, left = 100, len(hotels)
+    for coming in arrivals:
+        for _ in range(min(coming, limit - 1)):
+            number += 1
+            lanes.add(sync(number), f"lane {number}")
+        out = []
+        while (each := lanes.take()) is not None:
+            out.append(each)
+        done = sum(each.replayed for each in out)
+        assert done or not left
+        left -= done
+        for each in out:
+            lanes.finish(each)
+    assert not left
+
+
 class LanesMachine(RuleBasedStateMachine):
     """Any run of moves keeps the laws; checked against plain bookkeeping."""
 
@@ -347,6 +466,7 @@ class LanesMachine(RuleBasedStateMachine):
         self.number = 0
         self.now = 0.0
         self.age: dict[int, datetime] = {}
+        self.replayed: set[int] = set()
         self.queues: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.lane_of: dict[int, tuple[str, str]] = {}
         self.out: dict[int, Sync] = {}
@@ -370,10 +490,15 @@ class LanesMachine(RuleBasedStateMachine):
             if queue and queue[0] not in self.out and key not in self.parked
         ]
 
-    @rule(tenant=st.sampled_from("abc"), lane=st.sampled_from("xyz"), partition=st.integers(0, 1))
-    def add(self, tenant: str, lane: str, partition: int) -> None:
+    @rule(
+        tenant=st.sampled_from("abc"),
+        lane=st.sampled_from("xyz"),
+        partition=st.integers(0, 1),
+        replayed=st.booleans(),
+    )
+    def add(self, tenant: str, lane: str, partition: int, *, replayed: bool) -> None:
         self.number += 1
-        self.comes_in(self.number, tenant, lane, partition)
+        self.comes_in(self.number, tenant, lane, partition, replayed=replayed)
 
     @precondition(lambda self: self.number)
     @rule(
@@ -381,17 +506,27 @@ class LanesMachine(RuleBasedStateMachine):
         tenant=st.sampled_from("abc"),
         lane=st.sampled_from("xyz"),
         partition=st.integers(0, 1),
+        replayed=st.booleans(),
     )
-    def add_late(self, data: st.DataObject, tenant: str, lane: str, partition: int) -> None:
+    def add_late(
+        self, data: st.DataObject, tenant: str, lane: str, partition: int, *, replayed: bool
+    ) -> None:
         number = -data.draw(st.integers(1, 99))
         if number not in self.age:
-            self.comes_in(number, tenant, lane, partition)
+            self.comes_in(number, tenant, lane, partition, replayed=replayed)
 
-    def comes_in(self, number: int, tenant: str, lane: str, partition: int) -> None:
+    def comes_in(
+        self, number: int, tenant: str, lane: str, partition: int, *, replayed: bool
+    ) -> None:
         key = (tenant, lane)
         registered_at = at(number % 7)
-        self.lanes.add(sync(number, tenant, partition, registered_at), lane)
+        self.lanes.add(sync(number, tenant, partition, registered_at, replayed=replayed), lane)
         self.age[number] = registered_at
+        if replayed:
+            self.replayed.add(number)
+        self.queues_up(number, key)
+
+    def queues_up(self, number: int, key: tuple[str, str]) -> None:
         queue = self.queues[key]
         out = [each for each in queue if each in self.out]
         queue[:] = out + sorted([number, *(each for each in queue if each not in self.out)])
@@ -415,8 +550,16 @@ class LanesMachine(RuleBasedStateMachine):
             # Nothing is taken only where nothing could be.
             assert not any(self.may_take(tenant) for tenant, _ in self.idle())
             return
-        assert self.may_take(self.lane_of[each.id][0])
+        tenant, lane = self.lane_of[each.id]
+        assert self.may_take(tenant)
+        # Live before replayed, where the order of the lane allows it.
+        assert self.is_live((tenant, lane)) or not any(
+            self.is_live(key) for key in self.idle() if key[0] == tenant
+        )
         self.goes_out(each)
+
+    def is_live(self, key: tuple[str, str]) -> bool:
+        return any(number not in self.replayed for number in self.queues[key])
 
     def goes_out(self, each: Sync) -> None:
         key = self.lane_of[each.id]
@@ -482,6 +625,18 @@ class LanesMachine(RuleBasedStateMachine):
         self.queues[self.lane_of.pop(number)].pop(0)
 
     @precondition(lambda self: self.out)
+    @rule(data=st.data(), lane=st.sampled_from("xyz"))
+    def move(self, data: st.DataObject, lane: str) -> None:
+        number = data.draw(st.sampled_from(sorted(self.out)))
+        tenant, before = self.lane_of[number]
+        if lane == before:
+            return
+        self.lanes.move(self.out.pop(number), lane)
+        self.landed.discard(number)
+        self.queues[tenant, before].remove(number)
+        self.queues_up(number, (tenant, lane))
+
+    @precondition(lambda self: self.out)
     @rule(data=st.data(), wait=st.integers(0, 5))
     def park(self, data: st.DataObject, wait: int) -> None:
         number = data.draw(st.sampled_from(sorted(self.out)))
@@ -505,9 +660,9 @@ class LanesMachine(RuleBasedStateMachine):
         self.parked = {k: due for k, due in self.parked.items() if k[0] != tenant}
         self.held.pop(tenant, None)
 
-    @rule(partition=st.integers(0, 1), tenant=st.sampled_from("abc"))
-    def drop(self, partition: int, tenant: str) -> None:
-        stream = sync(0, tenant, partition).stream
+    @rule(partition=st.integers(0, 1), tenant=st.sampled_from("abc"), replayed=st.booleans())
+    def drop(self, partition: int, tenant: str, *, replayed: bool) -> None:
+        stream = sync(0, tenant, partition, replayed=replayed).stream
         self.lanes.drop([stream])
         for key, queue in self.queues.items():
             if key[0] != tenant:
@@ -532,7 +687,11 @@ class LanesMachine(RuleBasedStateMachine):
     def counts_agree(self) -> None:
         assert len(self.lanes) == sum(map(len, self.queues.values()))
         for tenant in "abc":
-            streams = [sync(0, tenant, partition).stream for partition in (0, 1)]
+            streams = [
+                sync(0, tenant, partition, replayed=replayed).stream
+                for partition in (0, 1)
+                for replayed in (False, True)
+            ]
             runnable = sum(map(self.lanes.runnable, streams))
             blocked = sum(len(self.queues[key]) for key in self.parked if key[0] == tenant)
             assert runnable == sum(map(self.lanes.loaded, streams)) - blocked

@@ -81,6 +81,7 @@ async def test_the_lane_of_what_has_left_is_not_kept_for_the_next_mark(
         owner="this",
         clock=SystemClock(),
         policy=Policy(retry_base=1, retry_cap=300, doubt_window=120, give_up_after=86400),
+        clear_way=AsyncMock(),
         on_room=Mock(),
         on_let_go=Mock(),
     )

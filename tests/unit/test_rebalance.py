@@ -1,6 +1,7 @@
 """What we own after a rebalance, and that nothing new is taken up once a drain has begun."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any, cast
 from unittest.mock import Mock
 
@@ -16,18 +17,17 @@ from db.records import Holding, Stream
 from schemas.kinds import Kind
 
 STREAM = Stream(Kind.RESERVATION, 0, "a")
+PLACE = (STREAM.kind, STREAM.partition)
 
 
 class Held:
     """Leases that are held until they are given back."""
 
     def __init__(self) -> None:
-        self.lease: Lease | None = Lease(
-            (STREAM.kind, STREAM.partition), Holding("reservations", STREAM.partition, 1), 60.0
-        )
+        self.lease: Lease | None = Lease(PLACE, Holding("reservations", STREAM.partition, 1), 60.0)
 
     def of(self, stream: Stream) -> Lease | None:
-        return self.lease if stream == STREAM else None
+        return self.lease if (stream.kind, stream.partition) == PLACE else None
 
     async def release(self) -> None:
         self.lease = None
@@ -77,7 +77,7 @@ async def test_work_that_is_asked_for_while_draining_is_the_next_owners() -> Non
     )
     ownership.assign({Kind.RESERVATION: frozenset({0})}, dict.fromkeys(Kind, 1))
     backlog.told(payload_of(STREAM))
-    assert backlog.streams() == [STREAM]
+    assert backlog.streams() == [STREAM, replace(STREAM, replayed=True)]
 
     quiet.backlog, quiet.meanwhile = backlog, [payload_of(STREAM)]
     parts = cast("Any", quiet)

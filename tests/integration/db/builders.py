@@ -160,6 +160,14 @@ async def row(pool: Pool, sync_id: int) -> dict[str, Any]:
     return dict(found)
 
 
+async def replay(pool: Pool, *places: Registered) -> None:
+    """As if a replay had registered these."""
+    await pool.execute(
+        "UPDATE syncs SET replayed = true, replay_id = 1 WHERE id = ANY($1)",
+        [place.id for place in places],
+    )
+
+
 async def settle(pool: Pool, settlements: Sequence[Settlement]) -> settlement.Settled:
     """Settle as the process that has marked these syncs last."""
     tokens = {

@@ -23,6 +23,7 @@ from schemas.kinds import Kind
 from tests.integration.db.builders import (
     inserted,
     message,
+    replay,
     reservation,
     settle,
     settlement_of,
@@ -144,6 +145,27 @@ async def test_what_is_pending_in_doubt_and_unpublished_is_counted_by_partition(
         )
     }
     assert ages[Kind.STOP_SALE, 1] == 0
+
+
+async def test_the_oldest_may_be_a_replayed_one_or_a_live_one(pool: Pool) -> None:
+    replayed, live = await inserted(
+        pool, in_partition(reservation("V1"), 0), in_partition(reservation("V2"), 0)
+    )
+    await replay(pool, replayed)
+    holder = Holder(pool)
+    await holder.take(Kind.RESERVATION, 0)
+    for oldest in (replayed, live):
+        await pool.execute(
+            "UPDATE syncs SET registered_at = now()"
+            " - CASE WHEN id = $1 THEN $2::interval ELSE '1 s' END",
+            oldest.id,
+            LONG_AGO,
+        )
+        share = await holder.share()
+        assert share is not None
+        assert share.pending[Kind.RESERVATION] == 2
+        age = share.oldest_pending_seconds[Kind.RESERVATION]
+        assert age == pytest.approx(LONG_AGO.total_seconds(), abs=60)
 
 
 async def test_the_shares_of_all_holders_add_up_to_the_whole(pool: Pool) -> None:

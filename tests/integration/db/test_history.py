@@ -17,6 +17,7 @@ from tests.integration.db.builders import (
     TENANT,
     inserted,
     mark_of,
+    replay,
     reservation,
     settle,
     settlement_of,
@@ -193,3 +194,13 @@ async def test_nothing_of_another_tenant_is_listed_or_shown(pool: Pool) -> None:
     assert await history.one(pool, "agency-8", place.id) is None
     page = await history.page(pool, "agency-8", Filters(), older_than=NEWEST, limit=5)
     assert page == history.Page(syncs=[], older_than=None)
+
+
+async def test_what_a_replay_has_left_to_do_is_among_what_is_not_synced(pool: Pool) -> None:
+    places = await inserted(pool, *(stay(f"V{number}") for number in range(6)), closed(1))
+    await replay(pool, *places[:2], places[6])
+    found = await history.unsynced(pool, TENANT, limit=50)
+    assert [each.id for each in found] == [place.id for place in places]
+    assert [each.id for each in await history.unsynced(pool, TENANT, limit=3)] == [
+        place.id for place in places[:3]
+    ]

@@ -19,6 +19,7 @@ from tests.integration.db.builders import (
     inserted,
     lane_of,
     mark_of,
+    replay,
     reservation,
     row,
     rows,
@@ -236,6 +237,15 @@ async def test_a_failed_sync_goes_to_the_end_of_the_work_as_it_is_stored(pool: P
     )
     assert {name: after[name] for name in stays} == {name: before[name] for name in stays}
     assert await page(pool) == []
+
+
+async def test_what_a_person_tries_again_is_no_replays_any_more(pool: Pool) -> None:
+    (place,) = await inserted(pool, reservation("V1"))
+    await replay(pool, place)
+    await failed(pool, place)
+    await try_again(pool, (place.id, 1))
+    after = await row(pool, place.id)
+    assert (after["replayed"], after["replay_id"]) == (False, None)
 
 
 async def test_what_was_in_doubt_stays_so_and_in_its_lane(pool: Pool) -> None:

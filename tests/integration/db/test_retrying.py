@@ -16,13 +16,15 @@ from consumer.retrying import (
     Started,
     Superseded,
 )
+from db import work
 from db.pool import Pool
-from db.records import Arrival, Registered
+from db.records import Arrival, Registered, Stream
 from schemas.kinds import Kind
 from tests.integration.db.builders import (
     NOW,
     TENANT,
     inserted,
+    replay,
     reservation,
     row,
     settle,
@@ -179,6 +181,36 @@ async def test_what_was_overtaken_since_it_was_shown_is_not_tried_unless_forced(
     assert await row(pool, failed.id) == before
     carried = await Retrying(pool).carry_out(TENANT, [(failed.id, 1)], force=True)
     assert (carried.started, carried.superseded) == ({failed.id: 2}, [])
+
+
+async def test_a_replayed_one_that_its_owner_found_overtaken_is_only_tried_by_force(
+    pool: Pool,
+) -> None:
+    # It came after the one that has overtaken it, and stands before it in the topic.
+    later, failed = await inserted(pool, closing(2, lane="hotel:18"), closing(1, lane="hotel:18"))
+    await replay(pool, failed)
+    await settle(pool, [settlement_of(later, hotel_id=18)])
+    details = json.dumps({"superseded_by": {"stop_sale_id": 2, "sync_id": later.id}})
+    await fail(pool, failed, error_code="superseded", error_details=details)
+    assert await overtaken(pool) == {1: 2}
+    carried = await Retrying(pool).carry_out(TENANT, [(failed.id, 1)])
+    assert (carried.started, len(carried.superseded)) == ({}, 1)
+    assert isinstance(await Retrying(pool).ask(TENANT, Kind.STOP_SALE, 1), Superseded)
+    carried = await Retrying(pool).carry_out(TENANT, [(failed.id, 1)], force=True)
+    assert carried.started == {failed.id: 2}
+    after = await row(pool, failed.id)
+    assert (after["replayed"], after["replay_id"]) == (False, None)
+
+
+async def test_another_replayed_stop_sale_is_still_asked_about_when_a_person_tries_it_again(
+    pool: Pool,
+) -> None:
+    (failed,) = await inserted(pool, closing(1))
+    await replay(pool, failed)
+    await fail(pool, failed)
+    await Retrying(pool).carry_out(TENANT, [(failed.id, 1)])
+    (loaded,) = await work.page(pool, Stream(Kind.STOP_SALE, 0, TENANT), after=0, limit=9)
+    assert (loaded.replayed, loaded.of_replay) == (False, True)
 
 
 async def test_a_plan_over_all_tenants_has_pages_of_one_tenant_each_and_nothing_twice(

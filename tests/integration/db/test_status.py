@@ -22,6 +22,7 @@ from tests.integration.db.builders import (
     inserted,
     mark_of,
     message,
+    replay,
     reservation,
     row,
     settlement_of,
@@ -128,6 +129,20 @@ async def test_the_oldest_is_the_first_of_whatever_kind_and_partition(pool: Pool
         )
     for found in (await status.read(pool), await status.read_tenant(pool, TENANT)):
         assert found.tenants[0].oldest_pending == NOW
+
+
+async def test_replayed_work_is_counted_with_the_live_one_and_may_be_the_oldest(pool: Pool) -> None:
+    places = await inserted(pool, *(reservation(f"V{n}") for n in range(3)), stop_sale(1))
+    await replay(pool, places[1], places[3])
+    for oldest in places[:2]:
+        await pool.execute(
+            "UPDATE syncs SET registered_at = CASE WHEN id = $1 THEN $2 ELSE now() END",
+            oldest.id,
+            NOW,
+        )
+        for found in (await status.read(pool), await status.read_tenant(pool, TENANT)):
+            assert found.tenants[0].pending == {Kind.RESERVATION: 3, Kind.STOP_SALE: 1}
+            assert found.tenants[0].oldest_pending == NOW
 
 
 async def test_what_is_done_is_not_shown(pool: Pool) -> None:

@@ -1,6 +1,6 @@
 """What a sync does whose dispatch mark is refused since it is not its turn."""
 
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -46,6 +46,7 @@ async def refused(pool: Pool, place: Registered, *, marked_meanwhile: bool = Fal
         owner="this",
         clock=SystemClock(),
         policy=Policy(retry_base=1, retry_cap=300, doubt_window=120, give_up_after=86400),
+        clear_way=AsyncMock(),
         on_room=Mock(),
         on_let_go=let_go,
     )

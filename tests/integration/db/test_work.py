@@ -1,6 +1,7 @@
 """Loading pending work in order, and the dispatch mark that keeps lanes in order everywhere."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from tests.integration.db.builders import (
     inserted,
     lane_of,
     mark_of,
+    replay,
     reservation,
     row,
     settle,
@@ -50,17 +52,20 @@ async def test_every_stream_with_pending_work_is_found_once_in_order(pool: Pool)
     await pool.execute(
         """
         INSERT INTO syncs (tenant_id, kind, voucher_no, stop_sale_id, payload, content_hash,
-                           event_id, origin_topic, origin_partition, origin_offset, state)
+                           event_id, origin_topic, origin_partition, origin_offset, state,
+                           replayed)
         SELECT 't' || n % 50, kind, n, n, '{}', '', 'e', 'topic', n / 50 % 3, n,
-               CASE WHEN n % 7 = 0 THEN 'synced' WHEN n % 50 = 49 THEN 'failed' ELSE 'pending' END
+               CASE WHEN n % 7 = 0 THEN 'synced' WHEN n % 50 = 49 THEN 'failed' ELSE 'pending' END,
+               n % 50 < 40 AND n % 11 < 5
         FROM generate_series(1, 3000) AS n, unnest('{reservation,stop_sale}'::text[]) AS kind
         """
     )
     expected = [
-        Stream(kind, partition, tenant)
+        Stream(kind, partition, tenant, replayed)
         for kind in Kind
         for partition in range(3)
         for tenant in sorted(f"t{number}" for number in range(49))
+        for replayed in ((False, True) if int(tenant[1:]) < 40 else (False,))
     ]
     assert await work.streams(pool) == expected
 
@@ -87,6 +92,33 @@ async def test_a_stream_is_loaded_page_by_page_in_order_and_nothing_of_others(po
         loaded += [each.id for each in page]
         after = page[-1].seq
     assert loaded == [place.id for place in places if place not in places[4:6]]
+
+
+async def test_live_and_replayed_work_is_loaded_apart_each_in_order(pool: Pool) -> None:
+    places = await inserted(pool, *(reservation(f"V{number}") for number in range(9)))
+    replayed = [place for number, place in enumerate(places) if number % 3]
+    await replay(pool, *replayed)
+    for stream, expected in (
+        (RESERVATIONS, [place for place in places if place not in replayed]),
+        (replace(RESERVATIONS, replayed=True), replayed),
+    ):
+        loaded = []
+        after = 0
+        while page := await work.page(pool, stream, after=after, limit=2):
+            loaded += page
+            after = page[-1].seq
+        assert [each.id for each in loaded] == [place.id for place in expected]
+        assert {each.stream for each in loaded} == {stream}
+
+
+async def test_the_mark_of_a_live_one_is_refused_while_an_earlier_replayed_one_is_pending(
+    pool: Pool,
+) -> None:
+    replayed, live = await inserted(pool, stop_sale(1, lane="hotel:18"), stop_sale(2))
+    await replay(pool, replayed)
+    assert await mark(pool, live, lane="hotel:18") == set()
+    await settle(pool, [settlement_of(replayed, state="failed")])
+    assert await mark(pool, live) == {live.id}
 
 
 async def test_a_loaded_sync_is_as_it_was_registered_and_as_far_as_it_has_come(pool: Pool) -> None:
