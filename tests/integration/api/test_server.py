@@ -14,6 +14,7 @@ from consumer.api import protocol
 from consumer.api.guard import Guard
 from consumer.api.protocol import LARGEST_HEAD, BoundedProtocol
 from consumer.api.server import ApiServer
+from consumer.api.share import Share
 from consumer.settings import SettingsError
 from tests.integration.api.conftest import Api
 from tests.support.api import bearer
@@ -177,7 +178,7 @@ async def test_a_request_that_does_not_end_does_not_keep_the_server(
 ) -> None:
     monkeypatch.setattr("consumer.api.server._GOODBYE", 0.2)
     app = Held()
-    server = ApiServer(Guard(app, authenticate=None), host="127.0.0.1", port=0)
+    server = ApiServer(Guard(app, authenticate=None, share=Share()), host="127.0.0.1", port=0)
     server.bind()
     running = asyncio.create_task(server.run())
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as http:
