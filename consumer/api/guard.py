@@ -145,11 +145,8 @@ class Guard:
 
     async def _tenant(self, headers: Headers) -> str | Response:
         if self._authenticate is None:
-            return problem(
-                503,
-                "the API is not configured here: the operator has to set "
-                "SEDNA_SYNC_API_JWT_SECRET or SEDNA_SYNC_API_JWKS_URL",
-            )
+            # Which settings, the log says at the start.
+            return problem(503, "the API is not configured here: ask the operator")
         given = headers.getlist("authorization")
         if not given:
             return _unauthorized("Bearer")

@@ -90,7 +90,8 @@ async def test_failed_synced_already_synced_and_unknown_are_told_alike_by_both(
             for http in processes:
                 response = await http.post(f"{SYNC}/{path}/{number}")
                 said = response.json()
-                assert said["message"].startswith("Hotel not found: no hotel of tenant a is called")
+                assert said["message"].startswith("Hotel not found: no hotel is called “Nowhere”. ")
+                assert "PUT /api/sedna/hotel-mappings" in said["message"]
                 assert {each["id"] for each in said["details"]["error"]["candidates"]} >= {101}
                 assert response.status_code == 200
                 assert said == answer(
