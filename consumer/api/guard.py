@@ -26,12 +26,16 @@ MOST_REQUESTS, MOST_REQUESTS_OF_TENANT = 512, 200
 #: Seconds for a whole request, its body and its reply included. Longer than the longest wait for an
 #: outcome, see :mod:`consumer.api.syncing`.
 REQUEST_SECONDS = 35.0
+#: Bytes of a request's line and headers together. The server waits for no more of a larger one, but
+#: takes what comes in at once.
+LARGEST_HEAD = 16_384
 #: Bytes of a request's body; the largest that a route takes is some hundred.
 LARGEST_BODY = 65_536
 #: More of them are no length that anybody means.
 _DIGITS = 18
 
-#: Routes for probes and scrapes, that must answer when all others are refused, or wait.
+#: Routes for probes and scrapes, that must answer when all others are refused, or wait. They have a
+#: share of their own.
 OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
 #: All who are no tenant, or are refused, take their turns as if they were one.
 _NOBODY = ""
@@ -46,11 +50,13 @@ class Guard:
         *,
         authenticate: Authenticate | None,
         share: Share,
+        probes: Share,
         request_seconds: float = REQUEST_SECONDS,
     ) -> None:
         self._app = app
         self._authenticate = authenticate  # None: nobody can be, since no key is set
         self._share = share
+        self._probes = probes
         self._request_seconds = request_seconds
         self._running = 0
         self._running_of: Counter[str] = Counter()
@@ -59,10 +65,8 @@ class Guard:
         """Answer a request, in time and whatever happens."""
         if scope["type"] != "http":
             return
-        if scope["path"] in OPEN:
-            await self._answer(scope, receive, send)
-        else:
-            await self._share.charged(self._answer(scope, receive, send))
+        share = self._probes if scope["path"] in OPEN else self._share
+        await share.charged(self._answer(scope, receive, send))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -98,7 +102,11 @@ class Guard:
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
         """Let the application answer; returns the refusal if it may not."""
         path = scope["path"]
+        if _head_length(scope) > LARGEST_HEAD:
+            return problem(400, f"a request's line and headers may have {LARGEST_HEAD} bytes")
         if path in OPEN:
+            # Of somebody who asks without end, others must notice nothing.
+            await self._probes.turn((scope.get("client") or [_NOBODY])[0])
             await self._app(scope, _bounded(receive), send)
             return None
         is_api = path == "/api" or path.startswith("/api/")
@@ -166,6 +174,11 @@ class Guard:
 
 def _unauthorized(challenge: str) -> Response:
     return problem(401, "a valid bearer token is needed", headers={"WWW-Authenticate": challenge})
+
+
+def _head_length(scope: Scope) -> int:
+    fields = sum(len(name) + len(value) for name, value in scope["headers"])
+    return fields + len(scope["path"]) + len(scope["query_string"])
 
 
 def _says_too_large(headers: Headers) -> bool:

@@ -17,8 +17,10 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
-#: Of the loop's time: as a rule, and while the work has more to do than time.
-SHARE, LEAST = 0.25, 0.03
+#: Of the loop's time: for callers, for probes, and for each while the work has too much to do.
+SHARE, PROBES, LEAST = 0.25, 0.1, 0.05
+#: Seconds of the loop that the server takes for a request, which cannot be seen from here.
+_SERVER = 0.0003
 #: Seconds of the loop that may be taken at once after a rest: some ten requests.
 _SAVED = 0.02
 #: Seconds between two looks. One that is late by so much says that the loop is overworked, and that
@@ -29,7 +31,10 @@ _TICK, _LATE, _WHILE = 0.005, 0.008, 0.1
 class Share:
     """The account of the loop's time, and those who wait for some."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, share: float = SHARE, *, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._share = share
         self._clock = clock  # seconds
         self._left = _SAVED  # seconds; below 0, so much was taken in advance
         self._overworked_until = float("-inf")
@@ -38,7 +43,11 @@ class Share:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def turn(self, whose: str) -> None:
-        """Return once a request of this tenant may begin."""
+        """Return once a request may begin.
+
+        Args:
+            whose: it is; those of different ones take turns.
+        """
         if self._left > 0 and not self._waiting:
             return
         turn = asyncio.get_running_loop().create_future()
@@ -49,6 +58,7 @@ class Share:
     def charged(self, request: Coroutine[Any, Any, _T]) -> Generator[Any, Any, _T]:
         """Run a request, step by step from one wait to the next, and charge each step."""
         raised: BaseException | None = None
+        self._charge(_SERVER)
         while True:
             began = self._clock()
             try:
@@ -79,7 +89,7 @@ class Share:
         passed = now - since
         if passed >= _TICK + _LATE:
             self._overworked_until = now + _WHILE
-        share = LEAST if now < self._overworked_until else SHARE
+        share = LEAST if now < self._overworked_until else self._share
         self._left = min(_SAVED, self._left + passed * share)
         self._let_in()
         self._is_looking = self._left < _SAVED

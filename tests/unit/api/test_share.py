@@ -81,6 +81,17 @@ async def test_a_loop_that_is_late_gives_less() -> None:
     assert await needed(0.02) > 2 * await needed(0.005)
 
 
+async def test_requests_that_take_no_time_by_themselves_are_not_without_end() -> None:
+    callers = Callers()
+    waiting = [asyncio.create_task(callers.call("a")) for _ in range(1_000)]
+    await callers.clock.read_again(3)
+    assert len(callers.begun) < 1_000
+    callers.clock.now += 100
+    await callers.until_begun(len(callers.begun) + 1)
+    for each in waiting:
+        each.cancel()
+
+
 async def test_tenants_take_turns_and_each_ones_requests_keep_their_order() -> None:
     callers = Callers()
     await callers.call("first", takes=1)
