@@ -93,7 +93,8 @@ class Keyring:
         except (InvalidTag, ValueError):
             raise CannotDecrypt(
                 f"the password of tenant {tenant_id} does not open with key {name}: it was stored "
-                f"for another tenant or with another key of that id; set the password anew"
+                f"for another tenant or with another key of that id; set the password anew "
+                f"with `sedna-sync tenant set {tenant_id}`"
             ) from None
 
     def key_of(self, blob: bytes, *, tenant_id: str) -> str:
@@ -103,7 +104,8 @@ class Keyring:
 
 def _split(blob: bytes, tenant_id: str) -> tuple[str, bytes, bytes]:
     broken = CannotDecrypt(
-        f"the stored password of tenant {tenant_id} is damaged: set the password anew"
+        f"the stored password of tenant {tenant_id} is damaged: set the password anew with "
+        f"`sedna-sync tenant set {tenant_id}`"
     )
     if len(blob) < 2 or blob[0] != _VERSION:  # noqa: PLR2004  # version and length
         raise broken

@@ -16,8 +16,10 @@ _log = get_logger(__name__)
 
 #: Seconds between two questions.
 _PAUSE = 0.1
-#: So many syncs are asked about in one question.
+#: So many syncs are asked about in one question,
 _AT_ONCE = 1000
+#: and of so many those who wait are told before others have their turn in the loop.
+_TOLD_AT_ONCE = 10
 
 _Sync = tuple[str, int]
 
@@ -84,9 +86,11 @@ class Waiting:
             except DatabaseError as error:
                 self._refuse(some, error)
                 continue
-            for sync in some:
-                for waiter in self._waiting.get(sync, ()):
-                    waiter.see(states.get(sync))
+            told = [(sync, each) for sync in some for each in self._waiting.get(sync, ())]
+            for number, (sync, waiter) in enumerate(told, start=1):
+                waiter.see(states.get(sync))
+                if number % _TOLD_AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     def _refuse(self, syncs: list[_Sync], error: DatabaseError) -> None:
         for sync in syncs:

@@ -15,6 +15,7 @@ from consumer.api.guard import Guard
 from consumer.api.hotels import HotelSearch, MappingStored, NewMapping
 from consumer.api.models import Sync, SyncDetail, SyncPage
 from consumer.api.problems import Problem, handle_problems
+from consumer.api.share import PROBES, Share
 from consumer.api.syncing import PendingAnswer, SyncAnswer
 from consumer.api.tokens import Authenticate
 from consumer.hotels import Hotels
@@ -86,7 +87,7 @@ def guarded(app: FastAPI, *, authenticate: Authenticate | None) -> ASGIApp:
         app: the routes.
         authenticate: gives a token's tenant; None refuses all of /api, since no key is set.
     """
-    return Guard(app, authenticate=authenticate)
+    return Guard(app, authenticate=authenticate, share=Share(), probes=Share(PROBES))
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Literal
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
+from consumer.advice import why_for_a_tenant
 from consumer.api.caller import Tenant
 from consumer.api.replies import GUARDED
 from db import breakers
@@ -58,7 +59,7 @@ def add_routes(app: FastAPI, *, pool: Pool) -> None:
         return Breaker(
             state="open",
             reason=found.reason,
-            last_error=found.last_error,
+            last_error=why_for_a_tenant(None, found.last_error, None),
             failures=found.failures,
             opened_at=found.opened_at,
             open_until=found.open_until,

@@ -13,7 +13,7 @@ _bearer = HTTPBearer(
 )
 
 
-def _tenant(request: Request, _: Annotated[object, Security(_bearer)]) -> str:
+async def _tenant(request: Request, _: Annotated[object, Security(_bearer)]) -> str:
     tenant: str = request.state.tenant
     return tenant
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from consumer.advice import what_a_tenant_can_do, why_for_a_tenant
 from db.history import Attempt, SyncRecord
 from schemas.kinds import Kind
 
@@ -31,8 +32,16 @@ _SYNC: dict[str, JsonValue] = {
     "adopted": False,
     "error": {
         "code": "room_type_unknown",
-        "message": "Mandarin Resort & Spa (hotel 18) has no room type 'PENTHOUSE'; known: STDSV",
-        "details": {"known": ["STDSV"]},
+        "message": "Mandarin Resort & Spa has no room type PENTHOUSE; it has STDSV",
+        "details": {
+            "room_type": "PENTHOUSE",
+            "hotel_id": 18,
+            "hotel_name": "Mandarin Resort & Spa",
+            "known": ["STDSV"],
+            "ambiguous": [],
+        },
+        "advice": "Add the room type in Sedna, then ask for the sync again. Or have it sent anew "
+        "with a code that is known.",
     },
     "registered_at": "2026-05-01T09:30:00.120000Z",
     "updated_at": "2026-05-01T09:30:01.184000Z",
@@ -60,6 +69,7 @@ class SyncError(_Answer):
     code: str | None
     message: str | None
     details: dict[str, Any] | None = Field(description="what a person needs to mend it")
+    advice: str | None = Field(description="what can be done about it; null unless it has failed")
 
 
 class Sync(_Answer):
@@ -145,14 +155,32 @@ def sync_of(record: SyncRecord) -> Sync:
 
 def detail_of(record: SyncRecord, attempts: list[Attempt]) -> SyncDetail:
     """A sync and its attempts as they are shown."""
-    history = [SyncAttempt.model_validate(each, from_attributes=True) for each in attempts]
+    history = [_attempt_of(each) for each in attempts]
     return SyncDetail(**_shown(record), history=history)
 
 
 def _shown(record: SyncRecord) -> dict[str, Any]:
     fields = {name: getattr(record, name) for name in Sync.model_fields if hasattr(record, name)}
-    error = None
-    if record.error_code is not None or record.error_message is not None:
+    code, message, error = record.error_code, record.error_message, None
+    if code is not None or message is not None:
         details = None if record.error_details is None else dict(record.error_details)
-        error = SyncError(code=record.error_code, message=record.error_message, details=details)
+        error = SyncError(
+            code=code,
+            message=why_for_a_tenant(code, message, details),
+            details=details,
+            advice=what_a_tenant_can_do(code, details),
+        )
     return fields | {"in_doubt": record.in_doubt_since is not None, "error": error}
+
+
+def _attempt_of(attempt: Attempt) -> SyncAttempt:
+    return SyncAttempt(
+        generation=attempt.generation,
+        attempt=attempt.attempt,
+        outcome=attempt.outcome,
+        error_code=attempt.error_code,
+        error_message=why_for_a_tenant(attempt.error_code, attempt.error_message, None),
+        sedna_rec_id=attempt.sedna_rec_id,
+        started_at=attempt.started_at,
+        finished_at=attempt.finished_at,
+    )

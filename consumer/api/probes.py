@@ -1,9 +1,11 @@
 """`/healthz`, `/readyz` and `/metrics`: for machines that look after the process, without a token.
 
-They show nothing of any tenant.
+They show nothing of any tenant. HEAD is answered as GET, without the body.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -16,14 +18,25 @@ from consumer.metrics import Metrics
 from consumer.readiness import Readiness
 from consumer.sedna.single_flight import SingleFlight
 
+_Probe = TypeVar("_Probe", bound=Callable[[], Awaitable[Any]])
+
 
 def add_routes(app: FastAPI, *, readiness: Readiness, metrics: Metrics) -> None:
     """Add the routes, of this process."""
     rendering: SingleFlight[bytes] = SingleFlight()
 
-    @app.get(
+    def probe(path: str, **described: Any) -> Callable[[_Probe], _Probe]:
+        def add(answer: _Probe) -> _Probe:
+            for method, name in (("GET", answer.__name__), ("HEAD", f"{answer.__name__}_head")):
+                app.add_api_route(
+                    path, answer, methods=[method], name=name, tags=["probes"], **described
+                )
+            return answer
+
+        return add
+
+    @probe(
         "/healthz",
-        tags=["probes"],
         summary="Whether the process is alive",
         responses=problems(500, 503),
     )
@@ -31,9 +44,8 @@ def add_routes(app: FastAPI, *, readiness: Readiness, metrics: Metrics) -> None:
         """Says that the loop runs, and asks nobody: to start it anew would mend no database."""
         return Alive()
 
-    @app.get(
+    @probe(
         "/readyz",
-        tags=["probes"],
         summary="Whether the process is fit for work",
         response_model=Ready,
         responses=problems(500, 503),
@@ -47,9 +59,8 @@ def add_routes(app: FastAPI, *, readiness: Readiness, metrics: Metrics) -> None:
             )
         return Ready()
 
-    @app.get(
+    @probe(
         "/metrics",
-        tags=["probes"],
         summary="Metrics for Prometheus",
         response_class=Response,
         responses=problems(500, 503)

@@ -15,8 +15,6 @@ from consumer.api.problems import Problem
 
 #: Connections at once; one more is closed without a word.
 MOST_CONNECTIONS = 1_024
-#: Bytes of a request's line and headers together.
-LARGEST_HEAD = 16_384
 #: Seconds for the head of a request to come in whole, and of silence between two requests.
 HEAD_SECONDS, IDLE_SECONDS = 10.0, 30
 #: Seconds beyond the request's own time, for a refusal to go out.

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from consumer.api.protocol import IDLE_SECONDS, LARGEST_HEAD, BoundedProtocol
+from consumer.api.guard import LARGEST_HEAD
+from consumer.api.protocol import IDLE_SECONDS, BoundedProtocol
 from consumer.logs import get_logger
 from consumer.settings import PREFIX, SettingsError
 

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.exceptions import HTTPException
 
+from consumer.advice import what_a_tenant_can_do, why_for_a_tenant
 from consumer.api.caller import Tenant
 from consumer.api.replies import GUARDED, problems
 from consumer.retrying import (
@@ -252,7 +253,7 @@ def settled(state: SyncState, message: str | None = None) -> SyncAnswer:
         case "synced":
             said = message or ("adopted: it was in Sedna already" if state.adopted else "synced")
         case "failed":
-            said = f"{_title(state.error_code)}: {state.error_message}"
+            said = f"{_title(state.error_code)}: {_why(state, details)}"
         case "running":
             said = _RUNNING
         case _:
@@ -315,6 +316,13 @@ def _details(state: SyncState) -> Details:
         code=state.error_code,
         error=None if state.error_details is None else json.loads(state.error_details),
     )
+
+
+def _why(state: SyncState, details: Details) -> str:
+    """The reason, and what who asks can do about it."""
+    reason = why_for_a_tenant(state.error_code, state.error_message, details.error)
+    advice = what_a_tenant_can_do(state.error_code, details.error)
+    return ". ".join(each for each in (reason, advice) if each)
 
 
 def _title(code: str | None) -> str:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -116,4 +117,8 @@ def kafka_failed(settings: Settings, error: KafkaError) -> click.ClickException:
 def print_json(value: object, *, on_one_line: bool = False) -> None:
     """Print a value as JSON on standard output."""
     indent = None if on_one_line else 2
-    click.echo(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
+    click.echo(json.dumps(value, indent=indent, ensure_ascii=False, default=_as_text))
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -13,7 +13,7 @@ import httpx2
 
 from consumer.demo.fake import Fault, FaultKind, When
 from tests.e2e.conftest import WorldFactory
-from tests.e2e.test_api import KEY, called
+from tests.e2e.test_api import KEY, called, until_asked
 from tests.support.events import account, record_users, reservation, stop_sale
 from tests.support.service import World
 
@@ -90,7 +90,8 @@ async def test_failed_synced_already_synced_and_unknown_are_told_alike_by_both(
             for http in processes:
                 response = await http.post(f"{SYNC}/{path}/{number}")
                 said = response.json()
-                assert said["message"].startswith("Hotel not found: no hotel of tenant a is called")
+                assert said["message"].startswith("Hotel not found: no hotel is called “Nowhere”. ")
+                assert "PUT /api/sedna/hotel-mappings" in said["message"]
                 assert {each["id"] for each in said["details"]["error"]["candidates"]} >= {101}
                 assert response.status_code == 200
                 assert said == answer(
@@ -270,3 +271,47 @@ async def test_what_is_running_or_in_doubt_says_so_to_both_and_no_pressing_sends
             assert here.fake.calls("InsertReservation") == sent
             held = here.fake.holdings("a").vouchers
             assert held == dict.fromkeys(("V000001", "V000002", "V999999"), 1)
+
+
+async def until_told(http: httpx2.AsyncClient, path: str) -> dict[str, Any]:
+    """What came of it: whoever is told that it is still running asks again."""
+    while (response := await http.post(f"{SYNC}/{path}")).status_code == 202:
+        pass
+    said: dict[str, Any] = response.json()
+    return said
+
+
+async def test_whoever_waits_is_answered_though_the_owner_is_killed_meanwhile(
+    world: WorldFactory,
+) -> None:
+    async with world([account("a")]) as here:
+        here.settings |= {
+            "LEASE": "6",
+            "REQUEST_TIMEOUT": "3",
+            "CONNECT_TIMEOUT": "1",
+            "DRAIN_TIMEOUT": "4",
+            "DOUBT_WINDOW": "1",
+            "RETRY_BASE": "0.1",
+            "RETRY_CAP": "0.5",
+        }
+        async with both(here) as (owner, other):
+            here.fake.faults.add(
+                Fault(kind=FaultKind.HANG, when=When.AFTER_COMMIT, voucher="V000001")
+            )
+            await here.publish_reservations([("a", reservation("a", 1))])
+            await here.fake.until(lambda fake: fake.hung == 1)
+            asked = asyncio.create_task(until_told(other, "reservation/1"))
+            await until_asked(other)
+            (killed,) = (
+                each
+                for each in here.services
+                if each.lines("api_listening")[0]["port"] == owner.base_url.port
+            )
+            await killed.kill()
+            here.fake.faults.clear()
+            here.fake.release()
+            said = await asked
+            sync_id, rec_id = await stored(here, "reservation", 1)
+            assert (said["success"], said["sedna_rec_id"]) == (True, rec_id)
+            assert (said["details"]["sync_id"], said["details"]["adopted"]) == (sync_id, True)
+        assert here.fake.holdings("a").vouchers == dict.fromkeys(("V000001", "V999999"), 1)

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
+from consumer.advice import what_a_tenant_can_do
 from db.errors import DatabaseUnavailable
 from db.pool import Pool
 from tests.integration.api.conftest import Api
@@ -103,6 +104,7 @@ async def test_a_sync_is_shown_field_by_field_and_without_its_guests(
             "code": "board_unknown",
             "message": "no such board",
             "details": {"known": ["AI"]},
+            "advice": what_a_tenant_can_do("board_unknown", None),
         },
     }
     assert [(each["attempt"], each["outcome"], each["error_code"]) for each in history] == [
@@ -110,6 +112,48 @@ async def test_a_sync_is_shown_field_by_field_and_without_its_guests(
     ]
     listed = (await http.get(SYNCS)).json()["items"]
     assert listed == [shown | times]
+
+
+async def test_what_only_an_operator_can_mend_is_stored_and_not_shown(
+    http: httpx2.AsyncClient, pool: Pool
+) -> None:
+    failed, waiting = await inserted(
+        pool, reservation("V1", payload=payload()), reservation("V2", payload=payload())
+    )
+    told = (
+        "tenant agency-7 is switched off: `sedna-sync tenant set agency-7 --active` switches it on"
+    )
+    await settle(
+        pool,
+        [
+            settlement_of(
+                failed, state="failed", error_code="tenant_not_configured", error_message=told
+            ),
+            settlement_of(waiting, state="pending", outcome="in_doubt", error_message=told),
+        ],
+    )
+    await pool.execute(
+        "INSERT INTO tenant_settings (tenant_id, sedna_api_url, sedna_username,"
+        " sedna_password_encrypted) VALUES ($1, '', '', 'x')",
+        TENANT,
+    )
+    await pool.execute(
+        "INSERT INTO tenant_breakers (tenant_id, reason, last_error, failures, open_until)"
+        " VALUES ($1, 'failures', 'private: SEDNA_SYNC_ALLOW_PRIVATE_ADDRESSES', 5, now())",
+        TENANT,
+    )
+    nothing_said = "the tenant's Sedna account cannot be used: ask the operator"
+    for place, message in (
+        (failed, "tenant agency-7 is switched off"),
+        (waiting, nothing_said),
+    ):
+        shown = (await http.get(f"{SYNCS}/{place.id}")).json()
+        assert shown["error"]["message"] == message
+        assert [each["error_message"] for each in shown["history"]] == [message]
+    assert (await http.get("/api/sedna/breaker")).json()["last_error"] == nothing_said
+    assert await pool.fetchval("SELECT error_message FROM syncs WHERE id = $1", failed.id) == told
+    answers = [await http.get(path) for path in (SYNCS, "/api/sedna/breaker")]
+    assert not [each for each in answers if "sedna-sync" in each.text or "SEDNA_" in each.text]
 
 
 async def test_filters_are_taken_from_the_query(http: httpx2.AsyncClient, pool: Pool) -> None:

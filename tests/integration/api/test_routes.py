@@ -225,6 +225,22 @@ async def test_a_method_that_a_path_does_not_have_is_told_which_it_has(api: Api)
         assert response.headers["allow"] == "DELETE, PUT"
 
 
+@pytest.mark.parametrize("path", sorted(OPEN))
+async def test_a_probe_is_answered_to_head_as_to_get_but_without_the_body(
+    api: Api, path: str
+) -> None:
+    async with httpx2.AsyncClient(base_url=api.url) as http:
+        for lacks in ([], ["kafka"]):
+            api.readiness.lacks = list(lacks)
+            asked, told = await http.get(path), await http.head(path)
+            assert (told.status_code, told.content) == (asked.status_code, b"")
+            assert told.headers["content-type"] == asked.headers["content-type"]
+            assert int(told.headers["content-length"]) > 0
+        response = await http.post(path)
+        check_problem(response, 405)
+        assert response.headers["allow"] == "GET, HEAD"
+
+
 def check_problem(response: httpx2.Response, status: int) -> dict[str, Any]:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"

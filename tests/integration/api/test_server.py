@@ -11,9 +11,10 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from consumer.api import protocol
-from consumer.api.guard import Guard
-from consumer.api.protocol import LARGEST_HEAD, BoundedProtocol
+from consumer.api.guard import LARGEST_HEAD, Guard
+from consumer.api.protocol import BoundedProtocol
 from consumer.api.server import ApiServer
+from consumer.api.share import Share
 from consumer.settings import SettingsError
 from tests.integration.api.conftest import Api
 from tests.support.api import bearer
@@ -97,6 +98,21 @@ async def test_a_head_that_is_too_large_is_refused_as_a_problem(api: Api) -> Non
             assert b'"status":400' in answer
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/api/sedna/syncs", "/nowhere"])
+async def test_a_head_that_is_too_large_is_refused_also_where_it_comes_in_whole(
+    api: Api, path: str
+) -> None:
+    async with httpx2.AsyncClient(base_url=api.url, headers=bearer()) as http:
+        for url, headers in (
+            (path, {"x": "y" * LARGEST_HEAD}),
+            (path, {f"x{number}": "y" * 100 for number in range(LARGEST_HEAD // 100)}),
+            (f"{path}?x={'y' * LARGEST_HEAD}", {}),
+        ):
+            response = await http.get(url, headers=headers)
+            assert response.status_code == 400
+            assert response.headers["content-type"] == "application/problem+json"
+
+
 @pytest.mark.parametrize("sent", [b"\x00\x01\x02\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"x\r\n\r\n"])
 async def test_what_is_no_http_is_refused_as_a_problem(api: Api, sent: bytes) -> None:
     async with connected(port_of(api)) as (reader, writer):
@@ -177,7 +193,9 @@ async def test_a_request_that_does_not_end_does_not_keep_the_server(
 ) -> None:
     monkeypatch.setattr("consumer.api.server._GOODBYE", 0.2)
     app = Held()
-    server = ApiServer(Guard(app, authenticate=None), host="127.0.0.1", port=0)
+    server = ApiServer(
+        Guard(app, authenticate=None, share=Share(), probes=Share()), host="127.0.0.1", port=0
+    )
     server.bind()
     running = asyncio.create_task(server.run())
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as http:

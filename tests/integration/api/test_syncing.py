@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from consumer.advice import what_a_tenant_can_do
 from consumer.api import syncing
 from consumer.retrying import Retrying
 from db import history, retries, work
@@ -32,7 +33,7 @@ PENDING = "/api/sedna/sync/pending"
 FAILURE: dict[str, Any] = {
     "state": "failed",
     "error_code": "hotel_not_found",
-    "error_message": "the account has no hotel 'Nowhere'",
+    "error_message": "no hotel is called 'Nowhere': say which it is with `sedna-sync hotel map a`",
     "error_details": '{"candidates": []}',
 }
 OVERTAKEN = (
@@ -117,7 +118,10 @@ async def test_one_that_fails_again_says_why(http: httpx2.AsyncClient, pool: Poo
     answer = response.json()
     assert response.status_code == 200
     assert (answer["success"], answer["sedna_rec_id"]) == (False, None)
-    assert answer["message"] == "Hotel not found: the account has no hotel 'Nowhere'"
+    assert answer["message"] == (
+        "Hotel not found: the account has no hotel of this name or id. "
+        + (what_a_tenant_can_do("hotel_not_found", None) or "")
+    )
     assert answer["details"]["state"] == "failed"
     assert answer["details"]["code"] == "hotel_not_found"
     assert answer["details"]["error"] == {"candidates": []}

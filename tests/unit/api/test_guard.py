@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from consumer.api import guard
 from consumer.api.claims import TokenRefused
 from consumer.api.guard import LARGEST_BODY, OPEN, Guard
+from consumer.api.share import Share
 from consumer.api.tokens import KeysUnavailable
 from tests.support.api import client
 
@@ -36,7 +37,7 @@ async def tell(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def called(app: ASGIApp = tell, **settings: float) -> httpx2.AsyncClient:
-    return client(Guard(app, authenticate=authenticate, **settings))
+    return client(Guard(app, authenticate=authenticate, share=Share(), probes=Share(), **settings))
 
 
 def token(text: str) -> dict[str, str]:
@@ -85,7 +86,7 @@ async def test_nothing_else_is_asked_for_a_token(path: str) -> None:
 
 
 async def test_without_a_key_all_of_api_is_closed_and_the_rest_is_open() -> None:
-    async with client(Guard(tell, authenticate=None)) as http:
+    async with client(Guard(tell, authenticate=None, share=Share(), probes=Share())) as http:
         response = await http.get("/api/x", headers=token("agency-7"))
         check_problem(response, 503)
         assert "not configured" in response.json()["detail"]
@@ -260,7 +261,7 @@ async def test_a_reply_that_has_begun_is_not_begun_again() -> None:
         sent.append(message["type"])
 
     scope = {"type": "http", "path": "/x", "method": "GET", "headers": [], "query_string": b""}
-    await Guard(half, authenticate=None)(scope, receive, send)
+    await Guard(half, authenticate=None, share=Share(), probes=Share())(scope, receive, send)
     assert sent == ["http.response.start", "http.response.body"]
 
 
@@ -271,4 +272,71 @@ async def test_what_is_no_http_request_is_left_alone() -> None:
     async def receive() -> Message:
         raise AssertionError
 
-    await Guard(untouched, authenticate=None)({"type": "websocket"}, receive, untouched)
+    await Guard(untouched, authenticate=None, share=Share(), probes=Share())(
+        {"type": "websocket"}, receive, untouched
+    )
+
+
+class UsedUp(Share):
+    """A share of which nothing is left until it is given out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.free = asyncio.Event()
+
+    async def turn(self, whose: str) -> None:
+        self.asked.append(whose)
+        await self.free.wait()
+
+
+async def test_while_the_share_is_used_up_all_wait_but_probes() -> None:
+    share = UsedUp()
+    guard_ = Guard(tell, authenticate=authenticate, share=share, probes=Share())
+    async with client(guard_) as http, asyncio.TaskGroup() as tasks:
+        paths = {"/api/x": "agency-7", "/api/y": "bad", "/x": "agency-7"}
+        waiting = [
+            tasks.create_task(http.get(path, headers=token(text))) for path, text in paths.items()
+        ]
+        async with asyncio.timeout(10):
+            while len(share.asked) < len(paths):
+                await asyncio.sleep(0)
+        assert [(await http.get(path)).status_code for path in sorted(OPEN)] == [200] * 3
+        assert not any(each.done() for each in waiting)
+        share.free.set()
+        assert [(await each).status_code for each in waiting] == [200, 401, 200]
+    # Who has no good token is nobody, whatever it says.
+    assert sorted(share.asked) == ["", "", "agency-7"]
+
+
+async def test_who_is_nobody_takes_no_place_while_he_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MOST_REQUESTS", 1)
+    share = UsedUp()
+    guard_ = Guard(tell, authenticate=authenticate, share=share, probes=Share())
+    async with client(guard_) as http, asyncio.TaskGroup() as tasks:
+        for path in ("/x", "/api/x"):
+            tasks.create_task(http.get(path, headers=token("bad")))
+        async with asyncio.timeout(10):
+            while len(share.asked) < 2:
+                await asyncio.sleep(0)
+        good = tasks.create_task(http.get("/api/x", headers=token("agency-7")))
+        async with asyncio.timeout(10):
+            while len(share.asked) < 3:
+                await asyncio.sleep(0)
+        share.free.set()
+        assert (await good).status_code == 200
+
+
+async def test_probes_have_a_share_of_their_own_in_which_addresses_take_turns() -> None:
+    probes = UsedUp()
+    guard_ = Guard(tell, authenticate=authenticate, share=Share(), probes=probes)
+    async with client(guard_) as http, asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(http.get(path)) for path in sorted(OPEN)]
+        async with asyncio.timeout(10):
+            while len(probes.asked) < len(waiting):
+                await asyncio.sleep(0)
+        assert (await http.get("/api/x", headers=token("agency-7"))).status_code == 200
+        assert not any(each.done() for each in waiting)
+        probes.free.set()
+        assert [(await each).status_code for each in waiting] == [200] * 3
+    assert set(probes.asked) == {"127.0.0.1"}
