@@ -308,4 +308,6 @@ def _notice(stored: StoredStopSale, mappings: Mapping[str, int]) -> Notice | Non
         arrival=stored.arrival,
         is_pending=stored.state == "pending",
         hotel_ids=frozenset(hotel for hotel in hotels if hotel is not None),
+        origin=stored.origin,
+        of_replay=stored.of_replay,
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from consumer.sedna.folding import code_key, joined, name_words
+from db.records import Origin
 from schemas.inbound import StopSaleCreated
 
 
@@ -31,6 +32,8 @@ class Notice:
     last_day: date  #: included
     rooms: frozenset[str]  #: empty: all
     boards: frozenset[str]  #: empty: all
+    origin: Origin | None = None  #: where its event stands
+    of_replay: bool = False  #: it was registered when its event was read again: `arrival` is late
 
 
 def notice_of(
@@ -41,6 +44,8 @@ def notice_of(
     arrival: int,
     is_pending: bool,
     hotel_ids: frozenset[int],
+    origin: Origin | None = None,
+    of_replay: bool = False,
 ) -> Notice:
     """A stop sale as an event has it."""
     return Notice(
@@ -54,6 +59,8 @@ def notice_of(
         last_day=data.date_to,
         rooms=frozenset(data.room_types),
         boards=frozenset(data.board_types),
+        origin=origin,
+        of_replay=of_replay,
     )
 
 
@@ -103,9 +110,18 @@ def _first_overtaking(failed: Notice, last_first: Iterable[Notice]) -> Notice | 
     for other in last_first:
         if other.arrival <= failed.arrival:
             return None
-        if _touch(failed, other):
+        if _touch(failed, other) and not _stands_before(other, failed):
             return other
     return None
+
+
+def _stands_before(one: Notice, other: Notice) -> bool:
+    """Whether one came later only because it was read again: in the topic it stands before."""
+    if not (one.of_replay or other.of_replay) or one.origin is None or other.origin is None:
+        return False
+    ours, theirs = one.origin, other.origin
+    same = (ours.topic, ours.partition) == (theirs.topic, theirs.partition)
+    return same and ours.offset < theirs.offset
 
 
 def _touch(one: Notice, other: Notice) -> bool:

@@ -16,7 +16,7 @@ import asyncpg
 from db import notices, sql
 from db.errors import translated
 from db.pool import Connection, Pool
-from db.records import Stream
+from db.records import Origin, Stream
 from schemas.kinds import Kind
 
 _QUERIES = sql.load("retries")
@@ -42,6 +42,8 @@ class StoredStopSale:
     payload: str = field(repr=False)  #: JSON of the event's data
     lane: str | None
     hotel_id: int | None  #: that a create was sent for
+    origin: Origin
+    of_replay: bool  #: a replay has registered it, or tried it again
     error_hotel_id: int | None = None  #: that a failure's details name
 
 
@@ -200,6 +202,7 @@ async def later_stop_sales(
             payload=row["payload"],
             lane=row["lane"],
             hotel_id=row["sedna_hotel_id"],
+            **_whence(row),
         )
         for row in rows
     ]
@@ -279,6 +282,17 @@ async def retry(pool: Pool, tenant_id: str) -> AsyncIterator[Retry]:
 # -- rows -----------------------------------------------------------------------------------------
 
 
+def _whence(row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "origin": Origin(
+            topic=row["origin_topic"],
+            partition=row["origin_partition"],
+            offset=row["origin_offset"],
+        ),
+        "of_replay": row["replay_id"] is not None,
+    }
+
+
 def _failed(row: asyncpg.Record) -> FailedSync:
     stop_sale = None
     if row["stop_sale"] is not None:
@@ -291,6 +305,7 @@ def _failed(row: asyncpg.Record) -> FailedSync:
             lane=row["lane"],
             hotel_id=row["sedna_hotel_id"],
             error_hotel_id=_number(row["error_hotel_id"]),
+            **_whence(row),
         )
     return FailedSync(
         state=row["state"],

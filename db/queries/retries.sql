@@ -26,7 +26,8 @@ SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, state, generatio
        sedna_rec_id, error_code, error_message, coalesce(arrival_seq, seq) AS arrival, lane,
        sedna_hotel_id, error_details ->> 'hotel_id' AS error_hotel_id,
        CASE kind WHEN 'stop_sale' THEN payload END AS stop_sale,
-       error_details #>> '{superseded_by,sync_id}' AS superseded_by
+       error_details #>> '{superseded_by,sync_id}' AS superseded_by,
+       origin_topic, origin_partition, origin_offset, replay_id
 FROM syncs
 WHERE state IS NOT DISTINCT FROM 'failed'
   AND (tenant_id, coalesce(arrival_seq, seq)) > ($1, $2)
@@ -47,7 +48,8 @@ SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, state, generatio
        sedna_rec_id, error_code, error_message, coalesce(arrival_seq, seq) AS arrival, lane,
        sedna_hotel_id, error_details ->> 'hotel_id' AS error_hotel_id,
        CASE kind WHEN 'stop_sale' THEN payload END AS stop_sale,
-       error_details #>> '{superseded_by,sync_id}' AS superseded_by
+       error_details #>> '{superseded_by,sync_id}' AS superseded_by,
+       origin_topic, origin_partition, origin_offset, replay_id
 FROM syncs
 WHERE id = ANY($1::bigint[]) AND ($2::text IS NULL OR tenant_id = $2)
 ORDER BY coalesce(arrival_seq, seq)
@@ -82,7 +84,8 @@ SELECT syncs.id, tenant_id, kind, email_id, voucher_no, stop_sale_id, state, syn
        in_doubt_since, sedna_rec_id, error_code, error_message, coalesce(arrival_seq, seq) AS arrival,
        lane, sedna_hotel_id, error_details ->> 'hotel_id' AS error_hotel_id,
        CASE kind WHEN 'stop_sale' THEN payload END AS stop_sale,
-       error_details #>> '{superseded_by,sync_id}' AS superseded_by
+       error_details #>> '{superseded_by,sync_id}' AS superseded_by,
+       origin_topic, origin_partition, origin_offset, replay_id
 FROM syncs JOIN unnest($2::bigint[], $3::integer[]) AS shown (id, generation)
     ON syncs.id = shown.id AND syncs.generation = shown.generation
 WHERE syncs.tenant_id = $1 AND syncs.state NOT IN ('pending', 'synced')
@@ -97,14 +100,16 @@ SELECT nextval('syncs_seq') AS seq FROM generate_series(1, $1::integer)
 -- Synced stop sales of some hotels that are behind a place in the work and touch some days. One without
 -- a lane can be of any hotel: it was found in Sedna before its lane was stored.
 SELECT later.* FROM (
-    SELECT id, stop_sale_id, state, arrival_seq, seq, lane, sedna_hotel_id, payload
+    SELECT id, stop_sale_id, state, arrival_seq, seq, lane, sedna_hotel_id, payload, origin_topic,
+           origin_partition, origin_offset, replay_id
     FROM unnest($2::text[]) AS hotel (key), LATERAL (
         SELECT * FROM syncs
         WHERE kind = 'stop_sale' AND state = 'synced'
           AND tenant_id = $1 AND lane = hotel.key AND seq > $3
     ) AS of_hotel
     UNION ALL
-    SELECT id, stop_sale_id, state, arrival_seq, seq, lane, sedna_hotel_id, payload
+    SELECT id, stop_sale_id, state, arrival_seq, seq, lane, sedna_hotel_id, payload, origin_topic,
+           origin_partition, origin_offset, replay_id
     FROM syncs
     WHERE kind = 'stop_sale' AND state = 'synced' AND tenant_id = $1 AND lane IS NULL AND seq > $3
 ) AS later
@@ -113,7 +118,8 @@ WHERE payload ->> 'date_from' <= $5 AND payload ->> 'date_to' >= $4
 
 -- name: synced
 -- Likewise, of all hotels of the tenant.
-SELECT id, stop_sale_id, state, arrival_seq, seq, lane, sedna_hotel_id, payload
+SELECT id, stop_sale_id, state, arrival_seq, seq, lane, sedna_hotel_id, payload, origin_topic,
+       origin_partition, origin_offset, replay_id
 FROM syncs
 WHERE kind = 'stop_sale' AND state = 'synced' AND tenant_id = $1 AND seq > $2
   AND payload ->> 'date_from' <= $4 AND payload ->> 'date_to' >= $3
@@ -137,7 +143,8 @@ WITH RECURSIVE busy AS (
     ) AS hop
 )
 SELECT later.id, later.stop_sale_id, later.state, later.arrival_seq, later.seq, later.lane,
-       later.sedna_hotel_id, later.payload
+       later.sedna_hotel_id, later.payload, later.origin_topic, later.origin_partition,
+       later.origin_offset, later.replay_id
 FROM busy, LATERAL (
     SELECT * FROM syncs
     WHERE syncs.state = 'pending'

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.superseding import Later, Notice
+from db.records import Origin
 
 FAILED = Notice(
     sync_id=1,
@@ -72,6 +73,29 @@ def test_a_later_one_has_overtaken_where_it_shares_hotel_and_days(name: str) -> 
 @pytest.mark.parametrize("name", DOES_NOT)
 def test_one_that_surely_concerns_nothing_of_it_has_not_overtaken(name: str) -> None:
     assert overtaken_by(FAILED, [replace(LATER, **DOES_NOT[name])]) is None
+
+
+def place(offset: int, partition: int = 0) -> Origin:
+    return Origin(topic="stopsale.created", partition=partition, offset=offset)
+
+
+@pytest.mark.parametrize("replayed", ["failed", "other", "both"])
+def test_one_that_was_read_again_came_where_it_stands_in_the_topic(replayed: str) -> None:
+    failed = replace(FAILED, origin=place(9), of_replay=replayed in {"failed", "both"})
+    other = replace(LATER, origin=place(5), of_replay=replayed in {"other", "both"})
+    assert overtaken_by(failed, [other]) is None
+    behind = replace(other, sync_id=3, origin=place(10))
+    assert overtaken_by(failed, [other, behind]) == behind
+
+
+def test_what_came_live_goes_by_when_it_came_since_a_topic_may_have_been_created_anew() -> None:
+    other = replace(LATER, origin=place(5))
+    assert overtaken_by(replace(FAILED, origin=place(9)), [other]) == other
+
+
+def test_of_different_partitions_the_topic_says_nothing() -> None:
+    other = replace(LATER, origin=place(5, partition=1), of_replay=True)
+    assert overtaken_by(replace(FAILED, origin=place(9)), [other]) == other
 
 
 def test_of_several_the_last_one_is_named() -> None:

@@ -38,7 +38,7 @@ LONG, SHORT = 30.0, 0.3
 
 
 def closing(number: int, name: str = "Mandarin", **changes: Any) -> Arrival:
-    lane = changes.pop("lane", None)
+    lane, offset = changes.pop("lane", None), changes.pop("offset", 0)
     data = {
         "stop_sale_id": number,
         "hotel_name": name,
@@ -47,7 +47,7 @@ def closing(number: int, name: str = "Mandarin", **changes: Any) -> Arrival:
         "is_close": True,
         **changes,
     }
-    return stop_sale(number, payload=json.dumps(data), lane=lane)
+    return stop_sale(number, payload=json.dumps(data), lane=lane, offset=offset)
 
 
 async def fail(pool: Pool, *places: Registered, **changes: Any) -> None:
@@ -123,6 +123,21 @@ async def test_neither_an_earlier_one_nor_a_failed_one_supersedes(pool: Pool) ->
     await settle(pool, [settlement_of(before, hotel_id=18)])
     await fail(pool, failed, after, hotel_id=18)
     assert await overtaken(pool) == {}
+
+
+async def test_one_that_a_replay_read_late_but_stands_before_it_does_not_supersede(
+    pool: Pool,
+) -> None:
+    failed, again = await inserted(
+        pool, closing(1, lane="hotel:18", offset=9), closing(2, lane="hotel:18", offset=5)
+    )
+    await fail(pool, failed)
+    await settle(pool, [settlement_of(again, hotel_id=18)])
+    (plan,) = await planned(pool)
+    assert plan.superseded_by is not None
+    await pool.execute("UPDATE syncs SET replay_id = 3 WHERE id = $1", again.id)
+    (plan,) = await planned(pool)
+    assert plan.superseded_by is None
 
 
 async def test_of_two_failed_ones_the_first_that_is_tried_later_does_not_supersede_the_second(
