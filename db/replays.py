@@ -18,7 +18,7 @@ from schemas.kinds import Kind
 
 _QUERIES = sql.load("replays")
 #: The advisory locks of replays are these and the replay's id.
-_LOCK_CLASS = 0x7265706C
+LOCK_CLASS = 0x7265706C
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,7 @@ async def locked(database_url: str, replay_id: int) -> AsyncIterator[bool]:
     connection = await connect(database_url)
     try:
         with translated():
-            mine: bool = await connection.fetchval(_QUERIES["lock"], _LOCK_CLASS, replay_id % 2**31)
+            mine: bool = await connection.fetchval(_QUERIES["lock"], LOCK_CLASS, replay_id % 2**31)
         yield mine
     finally:
         connection.terminate()

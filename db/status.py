@@ -16,6 +16,7 @@ from db import breakers, sql
 from db.errors import translated
 from db.pool import Connection, Pool
 from db.records import OpenBreaker
+from db.replays import LOCK_CLASS
 from schemas.kinds import Kind
 
 _QUERIES = sql.load("status")
@@ -62,6 +63,17 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenReplay:
+    """A replay that has not come to its end."""
+
+    id: int
+    started_at: datetime
+    passed: int  #: offsets
+    offsets: int  #: of so many
+    running: bool  #: False: it was interrupted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """How things stood at one moment of the database's clock."""
 
@@ -69,6 +81,7 @@ class Status:
     tenants: tuple[TenantStatus, ...]  #: by id; who has neither settings nor work is not there
     unpublished: Unpublished | None  #: None: one tenant alone was asked for
     leases: tuple[Lease, ...] | None  #: likewise
+    replays: tuple[OpenReplay, ...] | None  #: likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +114,10 @@ async def read(pool: Pool) -> Status:
                 leases=tuple(
                     Lease(**dict(row)) for row in await connection.fetch(_QUERIES["leases"])
                 ),
+                replays=tuple(
+                    OpenReplay(**dict(row))
+                    for row in await connection.fetch(_QUERIES["replays"], LOCK_CLASS)
+                ),
             )
 
 
@@ -124,6 +141,7 @@ async def read_tenant(pool: Pool, tenant_id: str) -> Status:
                 ),
                 unpublished=None,
                 leases=None,
+                replays=None,
             )
 
 

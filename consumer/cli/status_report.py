@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from db.records import OpenBreaker
-from db.status import Lease, Status, TenantStatus, Unpublished
+from db.status import Lease, OpenReplay, Status, TenantStatus, Unpublished
 from schemas.kinds import Kind
 
 
@@ -26,6 +26,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "tenants": [_tenant_as_json(tenant, at) for tenant in status.tenants],
         "outbox": None if status.unpublished is None else _outbox_as_json(status.unpublished, at),
         "partitions": None if leases is None else [_lease_as_json(lease, at) for lease in leases],
+        "replays": None if status.replays is None else [*map(_replay_as_json, status.replays)],
     }
 
 
@@ -70,6 +71,16 @@ def _lease_as_json(lease: Lease, at: datetime) -> dict[str, Any]:
     }
 
 
+def _replay_as_json(replay: OpenReplay) -> dict[str, Any]:
+    return {
+        "replay_id": replay.id,
+        "started_at": replay.started_at.isoformat(),
+        "passed": replay.passed,
+        "of_offsets": replay.offsets,
+        "running": replay.running,
+    }
+
+
 def as_tables(status: Status, *, rows: int | None = None) -> RenderableType:
     """What a person reads: who needs attention comes first.
 
@@ -87,6 +98,7 @@ def as_tables(status: Status, *, rows: int | None = None) -> RenderableType:
         parts += [_why_blocked(tenant.breaker, at) for tenant in shown if tenant.breaker]
         return Group(*parts)
     parts += [Text(), _totals(tenants, at), _outbox(status.unpublished, at)]
+    parts += map(_replay, status.replays or ())
     parts += _partitions(status.leases or (), at)
     return Group(*parts)
 
@@ -170,6 +182,17 @@ def _outbox(unpublished: Unpublished, at: datetime) -> Text:
         return Text("Everything is published.")
     waiting = _count(unpublished.count, "message")
     return Text(f"{waiting} not published yet, the oldest for {_age(unpublished.oldest, at)}.")
+
+
+def _replay(replay: OpenReplay) -> Text:
+    how_far = f"{_number(replay.passed)} of {_count(replay.offsets, 'offset')} read"
+    if replay.running:
+        return Text(f"Replay {replay.id} is running, {how_far}.")
+    return Text.assemble(
+        f"Replay {replay.id} was ",
+        ("interrupted", "yellow"),
+        f", {how_far}: `sedna-sync replay --resume {replay.id}` goes on.",
+    )
 
 
 def _partitions(leases: Sequence[Lease], at: datetime) -> Iterator[RenderableType]:

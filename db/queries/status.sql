@@ -87,5 +87,21 @@ LIMIT $3
 SELECT (SELECT count(*) FROM outbox) AS count,
        (SELECT created_at FROM outbox ORDER BY id LIMIT 1) AS oldest
 
+-- name: replays
+-- Replays that have not come to their end, of the last week: running if a process holds their lock.
+SELECT replays.id, started_at,
+       coalesce(sum(position - first_offset), 0)::bigint AS passed,
+       coalesce(sum(end_offset - first_offset), 0)::bigint AS offsets,
+       EXISTS (
+           SELECT FROM pg_locks
+           WHERE locktype = 'advisory' AND granted AND objsubid = 2
+             AND classid::bigint = $1 AND objid::bigint = replays.id % 2147483648
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       ) AS running
+FROM replays LEFT JOIN replay_positions ON replay_id = replays.id
+WHERE finished_at IS NULL AND started_at > now() - interval '7 days'
+GROUP BY replays.id
+ORDER BY replays.id
+
 -- name: leases
 SELECT topic, partition, owner, epoch, expires_at FROM partition_leases ORDER BY topic, partition

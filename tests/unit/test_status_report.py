@@ -11,7 +11,7 @@ from rich.console import Console
 
 from consumer.cli.status_report import as_json, as_tables
 from db.records import OpenBreaker
-from db.status import Lease, Status, TenantStatus, Unpublished
+from db.status import Lease, OpenReplay, Status, TenantStatus, Unpublished
 from schemas.kinds import Kind
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -59,8 +59,17 @@ def lease(partition: int, **changes: Any) -> Lease:
     return replace(held, **changes)
 
 
+REPLAY = OpenReplay(id=17, started_at=ago(minutes=20), passed=41_200, offsets=100_000, running=True)
+
+
 def status(*tenants: TenantStatus, **changes: Any) -> Status:
-    found = Status(at=AT, tenants=tenants, unpublished=Unpublished(count=0, oldest=None), leases=())
+    found = Status(
+        at=AT,
+        tenants=tenants,
+        unpublished=Unpublished(count=0, oldest=None),
+        leases=(),
+        replays=(),
+    )
     return replace(found, **changes)
 
 
@@ -165,6 +174,18 @@ def test_partitions_are_grouped_by_owner_and_a_lease_that_ran_out_shows() -> Non
     assert "No partition has an owner." in shown(status())
 
 
+def test_a_replay_that_is_not_finished_says_how_far_it_is_and_how_to_go_on() -> None:
+    assert "Replay 17 is running, 41 200 of 100 000 offsets read." in shown(
+        status(replays=(REPLAY,))
+    )
+    stopped = replace(REPLAY, running=False)
+    assert (
+        "Replay 17 was interrupted, 41 200 of 100 000 offsets read: `sedna-sync replay "
+        in shown(status(replays=(stopped,)))
+    )
+    assert "eplay" not in shown(status())
+
+
 def test_what_waits_for_kafka_is_said() -> None:
     waiting = Unpublished(count=1, oldest=ago(seconds=4))
     text = shown(status(unpublished=waiting))
@@ -173,7 +194,7 @@ def test_what_waits_for_kafka_is_said() -> None:
 
 
 def test_one_tenant_alone_shows_why_it_is_blocked_and_nothing_of_the_service() -> None:
-    text = shown(status(IN_TROUBLE, unpublished=None, leases=None))
+    text = shown(status(IN_TROUBLE, unpublished=None, leases=None, replays=None))
     assert text.splitlines()[-1] == (
         "Blocked for 5 min, 3 failures in a row. The last: Sedna refused the login: wrong password"
     )
@@ -183,7 +204,7 @@ def test_one_tenant_alone_shows_why_it_is_blocked_and_nothing_of_the_service() -
 
 def test_markup_in_what_others_wrote_is_shown_as_it_is() -> None:
     odd = tenant("a", failed={"[bold]x[/]": 1}, breaker=blocked("a", last_error="[red]no[/red]"))
-    text = shown(status(odd, unpublished=None, leases=None))
+    text = shown(status(odd, unpublished=None, leases=None, replays=None))
     assert "[bold]x[/] 1" in text
     assert "[red]no[/red]" in text
 
@@ -201,6 +222,7 @@ def test_json_says_all_of_it() -> None:
         tenant("gone", is_active=None),
         unpublished=Unpublished(count=2, oldest=ago(seconds=1.5)),
         leases=(lease(3), lease(4, expires_at=AT)),
+        replays=(REPLAY,),
     )
     held = {"topic": "reservation.created", "owner": "host-1", "epoch": 7}
     assert json.loads(json.dumps(as_json(found))) == {
@@ -238,6 +260,15 @@ def test_json_says_all_of_it() -> None:
             {**held, "partition": 3, "expires_at": "2026-11-22T12:00:41+00:00", "expired": False},
             {**held, "partition": 4, "expires_at": "2026-11-22T12:00:00+00:00", "expired": True},
         ],
+        "replays": [
+            {
+                "replay_id": 17,
+                "started_at": "2026-11-22T11:40:00+00:00",
+                "passed": 41200,
+                "of_offsets": 100000,
+                "running": True,
+            }
+        ],
     }
 
 
@@ -257,11 +288,13 @@ def test_the_documented_example_is_of_the_shape_that_is_printed() -> None:
         r"^```json\n(.*?)^```$", OPERATIONS.read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
     waiting = Unpublished(count=3, oldest=ago(seconds=1.5))
-    printed = as_json(status(IN_TROUBLE, unpublished=waiting, leases=(lease(0),)))
+    printed = as_json(
+        status(IN_TROUBLE, unpublished=waiting, leases=(lease(0),), replays=(REPLAY,))
+    )
     assert shape(json.loads(example)) == shape(printed)
 
 
 def test_json_of_one_tenant_has_the_same_fields_and_nothing_of_the_service() -> None:
-    one, everybody = as_json(status(unpublished=None, leases=None)), as_json(status())
-    assert one.keys() == everybody.keys()
-    assert (one["outbox"], one["partitions"]) == (None, None)
+    one = as_json(status(unpublished=None, leases=None, replays=None))
+    assert one.keys() == as_json(status()).keys()
+    assert (one["outbox"], one["partitions"], one["replays"]) == (None, None, None)

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
-from db import breakers, leases, outbox, settlement, sql, status, tenants, work
+from db import breakers, leases, outbox, replays, settlement, sql, status, tenants, work
 from db.inbox import registration
 from db.pool import Connection, Pool
 from db.records import Origin, Registered, TenantSettings
@@ -211,7 +211,29 @@ async def test_one_tenant_is_shown_as_among_all_and_nothing_of_others(pool: Pool
     for tenant_id in (TENANT, OTHER):
         found = await status.read_tenant(pool, tenant_id)
         assert found.tenants == (everybody[tenant_id],)
-        assert (found.unpublished, found.leases) == (None, None)
+        assert (found.unpublished, found.leases, found.replays) == (None, None, None)
+
+
+async def test_a_replay_is_running_as_long_as_a_process_holds_its_lock(
+    pool: Pool, url: str
+) -> None:
+    def at(topic: str, partition: int) -> replays.Position:
+        return replays.Position(topic=topic, partition=partition, first=10, end=60, position=10)
+
+    replay_id = await replays.begin(pool, "{}", [at("t", 0), at("t", 1)])
+    async with replays.transaction(pool) as connection:
+        moved = replace(at("t", 1), position=35)
+        await replays.advance(connection, replay_id, [(10, moved)], {})
+    (found,) = (await status.read(pool)).replays or ()
+    assert (found.id, found.passed, found.offsets, found.running) == (replay_id, 25, 100, False)
+    async with replays.locked(url, replay_id) as mine:
+        assert mine
+        (found,) = (await status.read(pool)).replays or ()
+        assert found.running
+        async with replays.locked(url, replay_id) as second:
+            assert not second
+    await replays.finish(pool, replay_id)
+    assert (await status.read(pool)).replays == ()
 
 
 async def test_who_has_neither_settings_nor_work_is_not_found(pool: Pool) -> None:
