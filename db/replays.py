@@ -139,14 +139,6 @@ async def advance(
         )
 
 
-@asynccontextmanager
-async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """A transaction for moving positions that nothing is registered with."""
-    with translated():
-        async with pool.acquire() as connection, connection.transaction():
-            yield connection
-
-
 async def counts(pool: Pool, replay_id: int) -> dict[Count, int]:
     """What was counted of a run."""
     with translated():

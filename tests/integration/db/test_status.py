@@ -221,9 +221,9 @@ async def test_a_replay_is_running_as_long_as_a_process_holds_its_lock(
         return replays.Position(topic=topic, partition=partition, first=10, end=60, position=10)
 
     replay_id = await replays.begin(pool, "{}", [at("t", 0), at("t", 1)])
-    async with replays.transaction(pool) as connection:
+    async with registration(pool) as transaction:
         moved = replace(at("t", 1), position=35)
-        await replays.advance(connection, replay_id, [(10, moved)], {})
+        await replays.advance(transaction.connection, replay_id, [(10, moved)], {})
     (found,) = (await status.read(pool)).replays or ()
     assert (found.id, found.passed, found.offsets, found.running) == (replay_id, 25, 100, False)
     async with replays.locked(url, replay_id) as mine:
