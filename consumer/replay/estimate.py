@@ -29,7 +29,8 @@ def seconds(
 
     Args:
         to_do: syncs by tenant and kind.
-        pace: seconds for one, as they were of late; who has none is taken for the average.
+        pace: seconds for one, as they were of late; who has none is taken for the average, and a
+            kind that has none for the other, by the requests that each takes.
         limits: by tenant; those of all of them in `to_do`.
         in_flight: of all tenants together.
 
@@ -38,18 +39,14 @@ def seconds(
     """
     if not to_do:
         return 0.0
-    average = {
-        kind: fmean(of_kind)
-        for kind in Kind
-        if (of_kind := [each for (_, its), each in pace.items() if its is kind])
-    }
+    if not pace:
+        return None
+    average = _average(pace)
     each_takes: dict[str, float] = {}
     together = 0.0
     requests: dict[str, int] = {}
     for (tenant_id, kind), number in to_do.items():
-        one = pace.get((tenant_id, kind)) or average.get(kind)
-        if one is None:
-            return None
+        one = pace.get((tenant_id, kind), average[kind])
         together += number * one
         each_takes[tenant_id] = each_takes.get(tenant_id, 0.0) + number * one
         requests[tenant_id] = requests.get(tenant_id, 0) + number * _REQUESTS[kind]
@@ -61,3 +58,14 @@ def seconds(
         for tenant_id, takes in each_takes.items()
     )
     return max(longest, together / in_flight)
+
+
+def _average(pace: Mapping[tuple[str, Kind], float]) -> dict[Kind, float]:
+    """Seconds for one of each kind."""
+    known = {
+        kind: fmean(of_kind)
+        for kind in Kind
+        if (of_kind := [each for (_, its), each in pace.items() if its is kind])
+    }
+    of_a_request = fmean(one / _REQUESTS[kind] for kind, one in known.items())
+    return {kind: known.get(kind, of_a_request * _REQUESTS[kind]) for kind in Kind}

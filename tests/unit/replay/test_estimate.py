@@ -29,8 +29,13 @@ def test_a_tenant_without_a_past_is_taken_for_the_average() -> None:
     assert seconds({("c", R): 10}, {("a", R): 2.0}, limits, in_flight=500) == 20.0
 
 
+def test_a_kind_without_a_past_is_taken_for_the_other_by_its_requests() -> None:
+    assert seconds({("b", S): 10}, {("a", R): 2.0}, LIMITS, in_flight=500) == 40.0
+    assert seconds({("b", R): 10}, {("a", S): 2.0}, LIMITS, in_flight=500) == 10.0
+
+
 def test_where_nothing_was_synced_nothing_is_said() -> None:
-    assert seconds({("a", S): 1}, {("a", R): 2.0}, LIMITS, in_flight=500) is None
+    assert seconds({("a", S): 1}, {}, LIMITS, in_flight=500) is None
 
 
 def test_nothing_to_do_takes_no_time() -> None:
