@@ -5,35 +5,49 @@ person has to mend is one line on standard error; a traceback means a mistake in
 """
 
 import sys
+from importlib import import_module
 
 import click
 
-from consumer.cli.demo import demo
-from consumer.cli.doctor import doctor
-from consumer.cli.hotel import hotel
-from consumer.cli.migrate import migrate
-from consumer.cli.replay import replay
-from consumer.cli.retry import retry
-from consumer.cli.run import run
-from consumer.cli.schema import schema
-from consumer.cli.status import status
-from consumer.cli.tenant import tenant
 from consumer.credentials import CannotDecrypt
 from consumer.settings import SettingsError
 from db.errors import DatabaseError
 
+#: Each is the command of this name in the module of this name.
+COMMANDS = (
+    "demo",
+    "doctor",
+    "hotel",
+    "migrate",
+    "replay",
+    "retry",
+    "run",
+    "schema",
+    "status",
+    "tenant",
+)
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """Loads a command once it is asked for: most of them need little of what the service needs."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"consumer.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sedna-sync", prog_name="sedna-sync")
 def cli() -> None:
     """Brings reservations and stop sales from Kafka into each tenant's Sedna account.
 
     Settings come from the environment, with the prefix SEDNA_SYNC_.
     """
-
-
-for command in (run, migrate, doctor, status, retry, replay, tenant, hotel, schema, demo):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -149,8 +149,9 @@ def assert_is_a_command(line: str) -> None:
     for word in line.split():
         if not isinstance(group, click.Group):
             return
-        assert word in group.commands, f"there is no `sedna-sync {line}`"
-        group = group.commands[word]
+        found = group.get_command(click.Context(group), word)
+        assert found is not None, f"there is no `sedna-sync {line}`"
+        group = found
 
 
 def test_the_events_of_the_readme_obey_the_contract() -> None:
