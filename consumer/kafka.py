@@ -1,7 +1,9 @@
 """Builds the Kafka clients, with every default overridden that would break a promise."""
 
+import asyncio
 import ssl
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -57,13 +59,14 @@ def build_consumer(settings: Settings, *, client_id: str) -> AIOKafkaConsumer:
     )
 
 
-def build_reader(settings: Settings, *, client_id: str) -> AIOKafkaConsumer:
+@asynccontextmanager
+async def reading(settings: Settings, *, client_id: str) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of no group, for who says himself which partitions are read, and from where.
 
     It commits nothing, sees committed records only, and never moves by itself: an offset that is
     not there is an error.
     """
-    return AIOKafkaConsumer(
+    consumer = AIOKafkaConsumer(
         **_connection(settings),
         client_id=client_id,
         group_id=None,
@@ -73,6 +76,13 @@ def build_reader(settings: Settings, *, client_id: str) -> AIOKafkaConsumer:
         metadata_max_age_ms=_METADATA_MAX_AGE_MS,
         max_partition_fetch_bytes=2 * 1024 * 1024,
     )
+    try:
+        await consumer.start()
+        # A task of its own that was cancelled before it began would make `stop` fail.
+        await asyncio.sleep(0)
+        yield consumer
+    finally:
+        await consumer.stop()
 
 
 def build_producer(settings: Settings, *, client_id: str) -> AIOKafkaProducer:

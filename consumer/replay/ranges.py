@@ -14,7 +14,7 @@ async def ranges(
     """Where each partition is to be read from, and up to where; empty ranges among them.
 
     Args:
-        consumer: started, see `consumer.kafka.build_reader`.
+        consumer: see `consumer.kafka.reading`.
         asked: with bounds in whatever form.
         partitions: by topic.
 

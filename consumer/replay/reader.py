@@ -67,7 +67,7 @@ class Reader:
         """Build it.
 
         Args:
-            consumer: started; see `consumer.kafka.build_reader`.
+            consumer: see `consumer.kafka.reading`.
             kinds: of the topics.
             positions: where to begin, and where to end.
             tenants: whose events to give; none means all.

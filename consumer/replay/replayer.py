@@ -5,7 +5,6 @@ parsed. While Postgres looks for the rows of one chunk, the next is read.
 """
 
 import asyncio
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,10 +27,14 @@ from db import inbox
 from db.inbox import Standing
 from db.pool import Pool
 from db.records import Known, Origin
-from schemas.kinds import TENANT_ID_PATTERN
+from schemas.kinds import is_tenant_id
 
 #: What the rows of some records of a chunk say: the records' places in it, and the rows.
 _Recognised: TypeAlias = list[tuple[Sequence[int], Standing]]
+
+
+#: Keys that are remembered; there may be keys that are no tenants, and each may be another.
+_MOST_KEYS = 100_000
 
 
 @dataclass(slots=True)
@@ -131,9 +134,9 @@ class Replayer:
             key = business_key(self._kinds[record.topic], record.value)
             if tenant_id is None or key is None:
                 continue
-            print_ = fingerprint(record.key, record.value, record.headers)
+            bytes_ = fingerprint(record.key, record.value, record.headers)
             places[record.topic].append(place)
-            events[record.topic].append((tenant_id, key, record.partition, record.offset, print_))
+            events[record.topic].append((tenant_id, key, record.partition, record.offset, bytes_))
         found: _Recognised = []
         for topic, of_topic in events.items():
             standings = await persistently(
@@ -150,9 +153,9 @@ class Replayer:
         try:
             return self._tenants[key]
         except KeyError:
-            named = None
-            if key is not None and _TENANT.fullmatch(key):
-                named = key.decode("ascii")
+            named = None if key is None else key.decode("ascii", errors="replace")
+            if named is not None and not is_tenant_id(named):
+                named = None
             if len(self._tenants) > _MOST_KEYS:
                 self._tenants.clear()
             self._tenants[key] = named
@@ -244,8 +247,3 @@ class Replayer:
         if self._on_items is not None:
             batch.items.append(item(arrival, outcome, code))
         return True
-
-
-_TENANT = re.compile(TENANT_ID_PATTERN.encode())
-#: Keys that are remembered; there may be keys that are no tenants, and each may be another.
-_MOST_KEYS = 100_000

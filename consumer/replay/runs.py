@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from consumer.clock import SystemClock
-from consumer.kafka import build_reader, partitions_of
+from consumer.kafka import partitions_of, reading
 from consumer.registrar import Registrar
 from consumer.replay.asked import Asked, from_json
 from consumer.replay.batch import Hands, Item
@@ -97,7 +96,7 @@ class Replays:
             KafkaError: the brokers do not answer.
         """
         partitions = await self._partitions(asked)
-        async with self._consumer() as consumer:
+        async with reading(self._settings, client_id=self._client_id) as consumer:
             return Plan(asked=asked, positions=await ranges(consumer, asked, partitions))
 
     async def resume(self, asked: Asked | None, *, replay_id: int | None) -> Plan | None:
@@ -213,7 +212,7 @@ class Replays:
             last = progress
             watching.on_progress(progress)
 
-        async with self._consumer() as consumer:
+        async with reading(self._settings, client_id=self._client_id) as consumer:
             reader = Reader(
                 consumer=consumer,
                 kinds=plan.asked.kinds,
@@ -235,15 +234,6 @@ class Replays:
         return complete, last.events
 
     # -- help ---------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = build_reader(self._settings, client_id=self._client_id)
-        try:
-            await consumer.start()
-            yield consumer
-        finally:
-            await consumer.stop()
 
     @asynccontextmanager
     async def _alone(self, replay_id: int) -> AsyncIterator[None]:

@@ -512,3 +512,13 @@ async def test_a_person_is_shown_what_would_be_done_by_tenant_and_kind(world: Wo
         assert "2 would be handed to the service" in out
         assert "at its pace of late" in out
         assert "dry run of a replay: from beginning to end, of all tenants" in error
+
+
+async def test_of_topics_that_are_empty_there_is_nothing_to_be_done(world: WorldFactory) -> None:
+    async with world([account("a")]) as here:
+        code, out, _ = await here.command("replay", "--yes")
+        assert (code, out[:13]) == (0, "replay 1: 0 e")
+        assert totals(await replay(here, "--dry-run")) == {}
+        # Its end was fixed: what came since is no part of it.
+        await here.publish_reservations([("a", reservation("a", 1))])
+        assert totals(await replay(here, "--yes", "--resume")) == {}

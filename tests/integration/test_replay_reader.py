@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from consumer.kafka import build_reader, partitions_of
-from consumer.replay import reader as reading
+from consumer.kafka import partitions_of, reading
+from consumer.replay import reader as replay_reader
 from consumer.replay.asked import Asked, Beginning, End
 from consumer.replay.ranges import ranges
 from consumer.replay.reader import Reader, TopicChanged
@@ -64,23 +64,13 @@ async def topic(kafka_server: str) -> AsyncIterator[Topic]:
             await client.delete_topics([made.name])
 
 
-@contextlib.asynccontextmanager
-async def consumer(topic: Topic) -> AsyncIterator[AIOKafkaConsumer]:
-    made = build_reader(topic.settings, client_id="the test")
-    await made.start()
-    try:
-        yield made
-    finally:
-        await made.stop()
-
-
 async def whole(topic: Topic) -> list[Position]:
     """The ranges of all that is in the topic now."""
     partitions = await partitions_of(topic.settings, [topic.name], client_id="the test")
     asked = Asked(
         topics=((topic.name, Kind.RESERVATION),), since=Beginning(), until=End(), tenants=()
     )
-    async with consumer(topic) as at:
+    async with reading(topic.settings, client_id="the test") as at:
         return await ranges(at, asked, partitions)
 
 
@@ -93,7 +83,7 @@ async def read(topic: Topic, positions: Sequence[Position], *, most: int = 2000)
         if topic.name not in found:
             raise TopicChanged("it is gone")
 
-    async with asyncio.timeout(PATIENCE), consumer(topic) as at:
+    async with asyncio.timeout(PATIENCE), reading(topic.settings, client_id="the test") as at:
         reader = Reader(
             consumer=at,
             kinds={topic.name: Kind.RESERVATION},
@@ -190,7 +180,7 @@ async def records_before(topic: Topic, offset: int) -> dict[object, object]:
 async def test_a_topic_that_is_deleted_while_it_is_read_ends_it_with_the_reason(
     topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_SILENT_POLLS", 2)
+    monkeypatch.setattr(replay_reader, "_SILENT_POLLS", 2)
     await topic.make()
     await topic.publish(*(str(n) for n in range(10)))
     positions = await whole(topic)
@@ -219,3 +209,12 @@ async def test_partitions_are_read_in_order_of_time(topic: Topic) -> None:
             )
     for most in (1, 7, 2000):
         assert await read(topic, await whole(topic), most=most) == [str(n) for n in range(60)]
+
+
+async def test_of_ranges_that_are_empty_or_were_read_nothing_is_asked(topic: Topic) -> None:
+    await topic.make(2)
+    await topic.publish("a")
+    positions = await whole(topic)
+    assert await read(topic, positions) == ["a"]
+    assert await read(topic, positions) == []
+    assert await read(topic, []) == []
