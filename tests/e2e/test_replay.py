@@ -3,10 +3,8 @@
 import asyncio
 import json
 import random
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -293,19 +291,13 @@ async def test_one_that_is_killed_again_and_again_comes_to_what_an_uninterrupted
         asked = ("--yes", "--json", "--retry-failed", "--rate", "1500")
         for number in range(10):
             resume = ("--resume",) if number else ()
-            process = await asyncio.create_subprocess_exec(
-                str(Path(sys.executable).parent / "sedna-sync"),
-                *("replay", *asked, *resume),
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=here.environment(),
-            )
+            process = await here.begin("replay", *asked, *resume)
             begun = "SELECT count(*) FROM replays"
             await here.until_value(1, begun)
             await asyncio.sleep(draws.uniform(0.0, 0.5))
             if process.returncode is None:
                 process.kill()
-            await process.wait()
+            await process.communicate()
         lines = await replay(here, "--yes", "--retry-failed", "--resume")
         assert totals(lines) == totals(dry)
         assert lines[-1]["tenants"] == dry[-1]["tenants"]
@@ -323,13 +315,7 @@ async def test_one_that_is_told_to_end_stores_where_it_is_and_says_how_to_go_on(
 ) -> None:
     async with world([account("a")]) as here:
         await here.publish_reservations(("a", reservation("a", n)) for n in range(200))
-        process = await asyncio.create_subprocess_exec(
-            str(Path(sys.executable).parent / "sedna-sync"),
-            *("replay", "--yes", "--rate", "20"),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=here.environment(),
-        )
+        process = await here.begin("replay", "--yes", "--rate", "20")
         await here.until_value("true", "SELECT (count(*) > 20)::text FROM syncs")
         process.terminate()
         out, error = await process.communicate()
@@ -346,19 +332,14 @@ async def test_one_that_is_told_to_end_stores_where_it_is_and_says_how_to_go_on(
 async def test_two_processes_do_not_run_the_same_replay(world: WorldFactory) -> None:
     async with world([account("a")]) as here:
         await here.publish_reservations(("a", reservation("a", n)) for n in range(200))
-        process = await asyncio.create_subprocess_exec(
-            str(Path(sys.executable).parent / "sedna-sync"),
-            *("replay", "--yes", "--json", "--rate", "10"),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=here.environment(),
-        )
+        process = await here.begin("replay", "--yes", "--json", "--rate", "10")
         await here.until_value("true", "SELECT (count(*) > 0)::text FROM syncs")
         code, _, error = await here.command("replay", "--yes", "--json", "--resume")
         assert code == 1
         assert "being run by another process" in error
         process.terminate()
-        assert await process.wait() == 1
+        await process.communicate()
+        assert process.returncode == 1
 
 
 async def test_gaps_of_transactions_and_compaction_are_passed_over(world: WorldFactory) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import sys
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -19,14 +17,7 @@ ALL = COUNT * len(TENANTS)
 
 async def begin(here: World) -> asyncio.subprocess.Process:
     """A replay that is in its middle."""
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).parent / "sedna-sync"),
-        *("replay", "--yes", "--json", "--rate", "200"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=here.environment(),
-        limit=2**24,
-    )
+    process = await here.begin("replay", "--yes", "--json", "--rate", "200")
     await here.until_value("true", "SELECT (count(*) > 100)::text FROM syncs")
     return process
 

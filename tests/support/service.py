@@ -176,18 +176,25 @@ class World:
         self.services.append(service)
         return service
 
+    async def begin(
+        self, *arguments: str, has_stdin: bool = False, **settings: Any
+    ) -> asyncio.subprocess.Process:
+        """Start `sedna-sync`, without waiting for its end."""
+        return await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).parent / "sedna-sync"),
+            *arguments,
+            stdin=asyncio.subprocess.PIPE if has_stdin else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self.environment(**settings),
+            limit=2**24,
+        )
+
     async def command(
         self, *arguments: str, stdin: str | None = None, **settings: Any
     ) -> tuple[int, str, str]:
         """Run `sedna-sync` once; returns exit code, standard output and standard error."""
-        process = await asyncio.create_subprocess_exec(
-            str(Path(sys.executable).parent / "sedna-sync"),
-            *arguments,
-            stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self.environment(**settings),
-        )
+        process = await self.begin(*arguments, has_stdin=stdin is not None, **settings)
         try:
             async with asyncio.timeout(_PATIENCE):
                 out, error = await process.communicate(None if stdin is None else stdin.encode())
