@@ -275,7 +275,11 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
             on_reconnected=(accounts.forget_all, backlog.look),
         ),
         api=ApiServer(
-            guarded(build_api(parts), authenticate=build_authentication(settings, clock)),
+            guarded(
+                build_api(parts),
+                authenticate=build_authentication(settings, clock),
+                is_idle=lambda: not lanes.in_flight and not intake.is_taking_in,
+            ),
             host=settings.api_host,
             port=settings.api_port,
         ),

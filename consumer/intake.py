@@ -93,6 +93,11 @@ class Intake:
         """Let :meth:`run` end after the batch that it is at."""
         self._stopping = True
 
+    @property
+    def is_taking_in(self) -> bool:
+        """Whether a batch is between reading and commit."""
+        return self._batch is not None
+
     def was_idle(self) -> bool:
         """Whether it had nothing to do at some time since this was last asked.
 

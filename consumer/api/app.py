@@ -1,5 +1,6 @@
 """Puts the API together: its routes, its errors, its document, and the guard around it all."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -80,14 +81,20 @@ def build_api(parts: Parts) -> FastAPI:
     return app
 
 
-def guarded(app: FastAPI, *, authenticate: Authenticate | None) -> ASGIApp:
+def guarded(
+    app: FastAPI,
+    *,
+    authenticate: Authenticate | None,
+    is_idle: Callable[[], bool] = lambda: False,
+) -> ASGIApp:
     """The application as it is served.
 
     Args:
         app: the routes.
         authenticate: gives a token's tenant; None refuses all of /api, since no key is set.
+        is_idle: whether there is no work that callers could hold up.
     """
-    return Guard(app, authenticate=authenticate, share=Share(), probes=Share(PROBES))
+    return Guard(app, authenticate=authenticate, share=Share(is_idle=is_idle), probes=Share(PROBES))
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
-#: Of the loop's time: for callers, for probes, and for each while the work has too much to do.
-SHARE, PROBES, LEAST = 0.25, 0.1, 0.05
+#: Of the loop's time: for callers, for probes, for each while the work has too much to do, and for
+#: callers while it has nothing to do.
+SHARE, PROBES, LEAST, IDLE = 0.25, 0.1, 0.05, 0.9
 #: Seconds of the loop that the server takes for a request, which cannot be seen from here.
 _SERVER = 0.0003
 #: Seconds of the loop that may be taken at once after a rest: some ten requests.
@@ -32,9 +33,14 @@ class Share:
     """The account of the loop's time, and those who wait for some."""
 
     def __init__(
-        self, share: float = SHARE, *, clock: Callable[[], float] = time.perf_counter
+        self,
+        share: float = SHARE,
+        *,
+        is_idle: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._share = share
+        self._is_idle = is_idle  # whether there is no work that callers could hold up
         self._clock = clock  # seconds
         self._left = _SAVED  # seconds; below 0, so much was taken in advance
         self._overworked_until = float("-inf")
@@ -89,12 +95,16 @@ class Share:
         passed = now - since
         if passed >= _TICK + _LATE:
             self._overworked_until = now + _WHILE
-        share = LEAST if now < self._overworked_until else self._share
-        self._left = min(_SAVED, self._left + passed * share)
+        self._left = min(_SAVED, self._left + passed * self._share_at(now))
         self._let_in()
         self._is_looking = self._left < _SAVED
         if self._is_looking:
             self._look_later()
+
+    def _share_at(self, now: float) -> float:
+        if self._is_idle():
+            return IDLE  # what is late then is late because of the callers themselves
+        return LEAST if now < self._overworked_until else self._share
 
     def _let_in(self) -> None:
         if self._left > 0 and (turn := self._next()) is not None:

@@ -196,3 +196,16 @@ async def test_errors_and_cancellation_are_the_requests_own() -> None:
     await asyncio.wait([task])
     assert task.cancelled()
     assert told == [asyncio.CancelledError]
+
+
+async def test_while_there_is_no_work_callers_have_nearly_all_of_the_loop() -> None:
+    """Each look comes much too late, and that is the callers' own doing."""
+    idle, busy = Callers(step=1.0), Callers(step=1.0)
+    idle.share = Share(is_idle=lambda: True, clock=idle.clock)
+    for callers in (idle, busy):
+        await callers.call("a", takes=1.5)
+        waiting = asyncio.create_task(callers.call("b"))
+        await callers.until_begun(2)
+        await waiting
+    # Of 1.5 seconds that were taken in advance one is given back at a look at most, or a twentieth.
+    assert idle.clock.reads < busy.clock.reads / 5
