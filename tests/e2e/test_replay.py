@@ -503,3 +503,37 @@ async def test_of_topics_that_are_empty_there_is_nothing_to_be_done(world: World
         # Its end was fixed: what came since is no part of it.
         await here.publish_reservations([("a", reservation("a", 1))])
         assert totals(await replay(here, "--yes", "--resume")) == {}
+
+
+async def test_a_backfill_makes_each_record_once_though_a_service_and_the_replay_are_killed(
+    world: WorldFactory,
+) -> None:
+    short = {"CONNECT_TIMEOUT": "1", "REQUEST_TIMEOUT": "2", "LEASE": "4", "DOUBT_WINDOW": "2"}
+    async with world([account(name, latency_seconds=0.05) for name in "ab"]) as here:
+        here.settings |= short | {"DRAIN_TIMEOUT": "3"}
+        await here.publish_reservations(
+            (name, reservation(name, n)) for n in range(400) for name in "ab"
+        )
+        await here.publish_stop_sales(
+            (name, stop_sale(name, n)) for n in range(40) for name in "ab"
+        )
+        await here.skip_to_end()
+        first = await here.start()
+        await here.start()
+        await first.until_logged("partitions_assigned", times=2)
+        process = await here.begin("replay", "--yes", "--json", "--rate", "300")
+        await here.until_value(
+            "true", "SELECT (count(*) > 100)::text FROM syncs WHERE state = 'synced'"
+        )
+        process.kill()
+        await process.communicate()
+        await first.kill()
+        await here.publish_reservations((name, reservation(name, 9_000)) for name in "ab")
+        assert totals(await replay(here, "--yes", "--resume")) == {"created": 880}
+        await here.until_settled(882, timeout_seconds=120)
+        assert await here.value("SELECT count(*) FROM syncs WHERE state = 'synced'") == 882
+        for name in "ab":
+            holdings = here.fake.holdings(name)
+            assert holdings.vouchers == {f"V{n:06}": 1 for n in (*range(400), 9_000)}
+            assert list(holdings.stop_sales.values()) == [1] * 40
+            assert not holdings.incomplete_stop_sales
