@@ -537,3 +537,31 @@ async def test_a_backfill_makes_each_record_once_though_a_service_and_the_replay
             assert holdings.vouchers == {f"V{n:06}": 1 for n in (*range(400), 9_000)}
             assert list(holdings.stop_sales.values()) == [1] * 40
             assert not holdings.incomplete_stop_sales
+
+
+async def test_a_replay_and_the_service_that_read_the_same_at_once_make_one_of_each(
+    world: WorldFactory,
+) -> None:
+    async with world([account(name) for name in "abc"]) as here:
+        await here.publish_reservations(
+            (name, reservation(name, n)) for n in range(600) for name in "abc"
+        )
+        await here.publish_stop_sales(
+            (name, stop_sale(name, n)) for n in range(60) for name in "abc"
+        )
+        replays = [await here.begin("replay", "--yes", "--json") for _ in range(2)]
+        await here.start()
+        for process in replays:
+            _, error = await process.communicate()
+            assert process.returncode == 0, error.decode()
+        await here.until_committed()
+        await here.until_settled(1_980)
+        assert await here.value("SELECT count(*) FROM syncs WHERE state = 'synced'") == 1_980
+        assert await here.value("SELECT count(*) FROM conflicts") == 0
+        for name in "abc":
+            assert here.fake.holdings(name).vouchers == {f"V{n:06}": 1 for n in range(600)}
+        assert len(await here.results()) == 1_980
+        # Whoever came first: it is live work once the service has read it.
+        assert not await here.value(
+            "SELECT count(*) FROM syncs WHERE replayed AND state = 'pending'"
+        )
