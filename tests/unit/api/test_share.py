@@ -137,7 +137,10 @@ async def test_what_a_request_waits_for_is_not_charged() -> None:
         await waited.wait()
         return "done"
 
-    asked = asyncio.create_task(callers.share.charged(request()))
+    async def ask() -> str:
+        return await callers.share.charged(request())
+
+    asked = asyncio.create_task(ask())
     await asyncio.sleep(0)
     callers.clock.now += 100
     waited.set()
