@@ -15,6 +15,7 @@ from consumer.settings import FROM_FILE, PREFIX, Settings
 from schemas.envelope import parse_event
 from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode
+from tests.support.promql import exposed, families, mistakes
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -171,6 +172,14 @@ def test_the_events_of_the_readme_obey_the_contract() -> None:
         schema = json.loads((ROOT / f"schemas/generated/{result['type']}.json").read_text("utf-8"))
         jsonschema.validate(result, schema)
     assert types == ["sedna.synced", "sedna.failed"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_metric_that_is_named_is_exposed(document: Path) -> None:
+    named = set(re.findall(r"\bsedna_sync_[a-z_]+\b", document.read_text("utf-8")))
+    assert named <= exposed().keys() | {family.name for family in families()}
+    for query in blocks(document, "promql"):
+        assert not mistakes(query)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
