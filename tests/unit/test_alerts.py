@@ -21,6 +21,8 @@ from tests.support.servers import Unavailable
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "prometheus"
+ALERTMANAGER = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
+RUNBOOKS = ROOT / "docs" / "runbooks.md"
 RULES = FOLDER / "alerts.yml"
 CASES = sorted((FOLDER / "tests").glob("*.yml"))
 
@@ -111,6 +113,12 @@ def test_each_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(al
     assert any(not each["exp_alerts"] for each in cases)
 
 
+def test_what_silences_another_alert_is_there() -> None:
+    named = set(re.findall(r"SednaSync\w+", ALERTMANAGER.read_text("utf-8")))
+    assert named
+    assert named <= ALERTS.keys()
+
+
 def test_no_case_is_about_an_alert_that_is_not_there() -> None:
     named = {each["alertname"] for path in CASES for each in expected(path)}
     assert named == ALERTS.keys()
@@ -128,6 +136,21 @@ def test_each_alert_says_how_bad_it_is_what_was_seen_and_what_to_do_first(alert:
     assert said["summary"].endswith(".")
     assert re.search(r"[Ll]ook first|Set the right", said["description"])
     assert said["runbook_url"] == f"docs/runbooks.md#{alert.lower()}"
+
+
+def test_each_alert_has_a_section_in_the_runbooks_and_each_section_an_alert() -> None:
+    assert re.findall(r"^## (.+)$", RUNBOOKS.read_text("utf-8"), re.MULTILINE) == [*ALERTS]
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_each_runbook_says_what_it_means_where_to_look_what_to_do_and_when_it_can_wait(
+    alert: str,
+) -> None:
+    _, _, rest = RUNBOOKS.read_text("utf-8").partition(f"\n## {alert}\n")
+    text = rest.partition("\n## ")[0]
+    said = re.findall(r"\*\*(It means|Look first|Do|No emergency)\b", text)
+    assert said == ["It means", "Look first", "Do", "No emergency"]
+    assert text.strip().startswith(f"*{ALERTS[alert]['labels']['severity']}, ")
 
 
 @pytest.mark.parametrize("alert", ALERTS)

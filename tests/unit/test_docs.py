@@ -20,6 +20,7 @@ from tests.support.promql import exposed, families, mistakes
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
+RUNBOOKS = ROOT / "docs" / "runbooks.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -135,7 +136,7 @@ def logged() -> Iterator[str]:
                     pass
 
 
-@pytest.mark.parametrize("document", [README, OPERATIONS], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [README, OPERATIONS, RUNBOOKS], ids=lambda path: path.name)
 def test_every_command_that_is_documented_exists(document: Path) -> None:
     text = document.read_text("utf-8")
     lines = re.findall(r"sedna-sync ((?:[a-z][a-z-]+ ?)+)", "\n".join(blocks(document, "sh")))
