@@ -14,10 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import without
-from tests.support.prometheus import program
 from tests.support.promql import mistakes, selectors
-from tests.support.servers import Unavailable
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "prometheus"
@@ -42,15 +39,6 @@ def expected(path: Path) -> list[Mapping[str, Any]]:
 
 
 ALERTS = rules()
-
-
-@pytest.fixture(scope="session")
-def promtool() -> str:
-    """The program; see CONTRIBUTING for the ways to it."""
-    try:
-        return program("promtool")
-    except Unavailable as reason:
-        without(str(reason))
 
 
 def run(promtool: str, *arguments: str | Path) -> tuple[int, str]:
