@@ -1,7 +1,7 @@
 # The service as an image. It runs as a user of its own and writes nothing, so the root file system
 # can be mounted read-only.
 
-FROM python:3.13-slim AS build
+FROM python:3.13.9-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 COPY requirements/runtime.txt requirements/build.txt requirements/
@@ -17,7 +17,7 @@ RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /opt/sedna-sync/bin/python -m pip install --no-deps --no-index /wheel/*.whl \
     && /opt/sedna-sync/bin/python -m pip uninstall --yes pip
 
-FROM python:3.13-slim
+FROM python:3.13.9-slim-bookworm
 ENV PATH=/opt/sedna-sync/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     SEDNA_SYNC_API_HOST=0.0.0.0
@@ -25,6 +25,10 @@ COPY --from=build /opt/sedna-sync /opt/sedna-sync
 USER 10001:10001
 WORKDIR /
 EXPOSE 8080
-# SIGTERM, Docker's default, lets it settle what is in flight; give it longer than DRAIN_TIMEOUT.
+# Of `run`, which is what it mostly does; what serves nothing switches it off.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ.get(\"SEDNA_SYNC_API_PORT\", 8080)}/healthz', timeout=3)"]
+# In exec form, so that the process itself gets the signals. SIGTERM, Docker's default, lets it settle what is in
+# flight; give it longer than DRAIN_TIMEOUT.
 ENTRYPOINT ["sedna-sync"]
 CMD ["run"]

@@ -18,6 +18,7 @@ from tests.support.kafka_clients import TopicsFactory, topics_factory
 from tests.support.outage import PrivateKafka, PrivatePostgres, private_kafka, private_postgres
 from tests.support.postgres import database, database_name, execute
 from tests.support.postgres import postgres_server as shared_postgres
+from tests.support.prometheus import program
 from tests.support.servers import SharedServer, Unavailable
 
 _SERVERS = pytest.StashKey[dict[str, SharedServer]]()
@@ -66,6 +67,15 @@ def without(missing: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(missing, pytrace=False)
     pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Prometheus' own tool: checks rules, and holds what they do."""
+    try:
+        return program("promtool")
+    except Unavailable as reason:
+        without(str(reason))
 
 
 @pytest.fixture(scope="session")

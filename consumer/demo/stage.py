@@ -20,17 +20,15 @@ from consumer.demo.embedded_broker import embedded_broker
 from consumer.demo.embedded_postgres import embedded_postgres
 from consumer.demo.fake import FakeSedna
 from consumer.demo.guardian import Guarded, Server
+from consumer.demo.tenancy import settings_of
 from consumer.demo.world import DemoTenant
 from consumer.settings import PREFIX, Settings
 from db import tenants
 from db.migrate import migrate
 from db.pool import Pool, open_pool
-from db.records import TenantSettings
 
 #: How slow the three Sednas are, in seconds, so that a person can see that each tenant has its own.
 _LATENCIES = (0.08, 0.16, 0.32)
-#: Requests at once of one tenant: few, as for a cautious agency.
-_MAX_IN_FLIGHT = 4
 _START_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 15.0
@@ -76,8 +74,8 @@ async def stage(cast: Sequence[DemoTenant], *, step: Callable[[str], None]) -> A
                 pool = await open_pool(database_url, max_size=1)
                 try:
                     for tenant in cast:
-                        account = _account(tenant, url=fake.base_url, keys=Keyring.parse(keys))
-                        await tenants.put(pool, account)
+                        own = settings_of(tenant, url=fake.base_url, keys=Keyring.parse(keys))
+                        await tenants.put(pool, own)
                     step(f"Sedna: a fake one, with the accounts of {len(cast)} agencies")
                     yield Stage(
                         kafka=kafka,
@@ -151,16 +149,3 @@ def _environ(*, kafka: str, database_url: str, keys: str) -> dict[str, str]:
         "no_proxy": "127.0.0.1",
         "NO_PROXY": "127.0.0.1",
     }
-
-
-def _account(tenant: DemoTenant, *, url: str, keys: Keyring) -> TenantSettings:
-    account = tenant.account
-    return TenantSettings(
-        tenant_id=tenant.tenant_id,
-        sedna_api_url=url,
-        sedna_username=account.username,
-        sedna_password_encrypted=keys.encrypt(account.password, tenant_id=tenant.tenant_id),
-        sedna_operator_code=account.operator_code,
-        sedna_authority_id=account.authority_id,
-        max_in_flight=_MAX_IN_FLIGHT,
-    )

@@ -29,6 +29,7 @@ from consumer.demo.observed import Answer, DeadLetter, Held, Observed, Place, Pu
 from consumer.demo.world import DEMO_TENANTS, demo_events, expected_holdings
 from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode
+from tests.e2e.conftest import WorldFactory
 
 PASSWORDS = [tenant.account.password for tenant in DEMO_TENANTS]
 ANSWERED = "every event was answered, once"
@@ -105,6 +106,32 @@ def test_every_event_is_answered_and_the_numbers_add_up(temporary: Path, tmp_pat
     assert not [text for text in PASSWORDS for shown in (out, progress, log) if text in shown]
     # A server's folder is removed after the server is gone.
     assert list(temporary.iterdir()) == []
+
+
+async def test_its_events_can_be_published_to_a_service_that_runs(world: WorldFactory) -> None:
+    async with world([tenant.account for tenant in DEMO_TENANTS]) as here:
+        await here.query("DELETE FROM tenant_settings")
+        await here.start()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "consumer.demo.publish", "--seconds", "1"),
+            *("--sedna", here.fake.base_url),
+            env=here.environment(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said = (await process.communicate())[0].decode()
+        here.printed.append(said)
+        assert process.returncode == 0, said
+        events = demo_events(1)
+        assert said == f"{len(events)} events published for 3 agencies\n"
+        for name, held in expected_holdings(events).items():
+            await here.until_value(
+                len(held.vouchers),
+                "SELECT count(*) FROM syncs WHERE state = 'synced' AND tenant_id = $1 "
+                "AND kind = 'reservation'",
+                name,
+            )
+            assert here.fake.holdings(name).vouchers == dict.fromkeys(held.vouchers, 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import java
+from tests.support import java, prometheus
 from tests.support.containers import container
 from tests.support.servers import SharedServer, Unavailable, first_open, from_environment
 
@@ -125,6 +125,27 @@ def test_nothing_is_installed_where_that_is_not_wanted(
     _program(programs / "apt-get", "exit 100")
     with pytest.raises(Unavailable, match="install the package maven"):
         java.maven()
+
+
+def test_a_prometheus_is_unpacked_and_not_installed(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(programs / "cache"))
+    _program(programs / "apt-get", '[ "$1" = update ] || : > prometheus_2.42.0_amd64.deb')
+    _program(programs / "dpkg-deb", '[ "$1" = --extract ] && /bin/mkdir -p "$3/usr/bin"')
+    found = Path(prometheus.program("promtool"))
+    assert found == programs / "cache" / "sedna-sync" / "prometheus" / "usr" / "bin" / "promtool"
+    assert found.parent.is_dir()
+
+
+def test_a_prometheus_that_cannot_be_had_says_what_to_install(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(programs / "cache"))
+    monkeypatch.setenv("SEDNA_SYNC_TEST_INSTALL", "0")
+    with pytest.raises(Unavailable, match="no Prometheus: install the package prometheus"):
+        prometheus.program("promtool")
+    assert not list((programs / "cache" / "sedna-sync").glob("prometheus*/"))
 
 
 def test_a_java_that_is_too_old_is_not_taken(programs: Path) -> None:

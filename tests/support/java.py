@@ -6,11 +6,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.support.packages import bring
 from tests.support.servers import Unavailable
 
 _OLDEST = 17
-_INSTALL_SECONDS = 900
-#: How a system's package manager brings Maven; those but the last have to run as root.
+#: How a system's package manager brings Maven.
 _MANAGERS = {
     "apt-get": [
         ["apt-get", "update"],
@@ -42,40 +42,14 @@ def java() -> Path:
 def maven() -> str:
     """The path of `mvn`, which is installed first where that is possible.
 
-    The system's package manager is used by root, or where CI=true; SEDNA_SYNC_TEST_INSTALL=0 or 1
-    overrules that.
+    By the system's package manager, where that may be asked: see `packages`.
     """
     if shutil.which("mvn") is None:
-        _install_maven()
+        bring(_MANAGERS, lacking="no Maven to fetch Kafka with")
     found = shutil.which("mvn")
     if found is None:
         raise Unavailable("no Maven to fetch Kafka with: install the package maven")
     return found
-
-
-def _install_maven() -> None:
-    is_root = os.geteuid() == 0
-    default = "1" if is_root or os.environ.get("CI") == "true" else "0"
-    manager = next(
-        (name for name in _MANAGERS if shutil.which(name) and (name == "brew") != is_root), None
-    )
-    if manager is None or os.environ.get("SEDNA_SYNC_TEST_INSTALL", default) != "1":
-        return
-    for command in _MANAGERS[manager]:
-        done = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_INSTALL_SECONDS,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        )
-        if done.returncode != 0:
-            last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-            raise Unavailable(
-                f"no Maven to fetch Kafka with: `{' '.join(command)}` failed: {''.join(last)}"
-            )
 
 
 def _version(program: str) -> int:

@@ -1,18 +1,12 @@
-"""Apache Kafka itself, as jars from Maven, kept in the user's cache folder.
+"""Apache Kafka itself, as jars from Maven, kept in the user's cache folder."""
 
-Safe beside another run and after an interrupted one: the folder appears by renaming one that is
-complete, and one run at a time fills it.
-"""
-
-import fcntl
 import os
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from tests.support.broker import VERSION
 from tests.support.java import java, maven
+from tests.support.packages import kept
 from tests.support.servers import Unavailable
 
 _POM = Path(__file__).parent / "maven" / "pom.xml"
@@ -21,26 +15,10 @@ _FETCH_SECONDS = 600
 
 def jars() -> Path:
     """The folder of the jars; fetched if this machine has not got them."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sedna-sync"
-    complete = cache / f"kafka-{VERSION}"
-    if complete.is_dir():
-        return complete
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"kafka-{VERSION}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.is_dir():
-            for left_over in cache.glob(f"kafka-{VERSION}.part-*"):
-                shutil.rmtree(left_over)
-            part = Path(tempfile.mkdtemp(prefix=f"kafka-{VERSION}.part-", dir=cache))
-            try:
-                _fetch(part, lock=lock.fileno())
-                part.rename(complete)
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
-    return complete
+    return kept(f"kafka-{VERSION}", _fetch)
 
 
-def _fetch(folder: Path, *, lock: int) -> None:
+def _fetch(folder: Path, lock: int) -> None:
     program = maven()
     home = java().resolve().parents[1]
     try:

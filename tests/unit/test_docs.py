@@ -15,10 +15,12 @@ from consumer.settings import FROM_FILE, PREFIX, Settings
 from schemas.envelope import parse_event
 from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode
+from tests.support.promql import exposed, families, mistakes
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
+RUNBOOKS = ROOT / "docs" / "runbooks.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -134,7 +136,7 @@ def logged() -> Iterator[str]:
                     pass
 
 
-@pytest.mark.parametrize("document", [README, OPERATIONS], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [README, OPERATIONS, RUNBOOKS], ids=lambda path: path.name)
 def test_every_command_that_is_documented_exists(document: Path) -> None:
     text = document.read_text("utf-8")
     lines = re.findall(r"sedna-sync ((?:[a-z][a-z-]+ ?)+)", "\n".join(blocks(document, "sh")))
@@ -172,6 +174,14 @@ def test_the_events_of_the_readme_obey_the_contract() -> None:
         schema = json.loads((ROOT / f"schemas/generated/{result['type']}.json").read_text("utf-8"))
         jsonschema.validate(result, schema)
     assert types == ["sedna.synced", "sedna.failed"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_metric_that_is_named_is_exposed(document: Path) -> None:
+    named = set(re.findall(r"\bsedna_sync_[a-z_]+\b", document.read_text("utf-8")))
+    assert named <= exposed().keys() | {family.name for family in families()}
+    for query in blocks(document, "promql"):
+        assert not mistakes(query)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -15,20 +15,23 @@ from pathlib import Path
 import uvloop
 
 from consumer.demo.fake import ConfigError, FakeSedna
-from consumer.demo.fake.accounts import read_accounts
+from consumer.demo.fake.accounts import Account, read_accounts
+from consumer.demo.world_tenants import DEMO_TENANTS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs until told to end; 0 done, 1 it cannot listen, 2 the configuration is wrong."""
     parser = argparse.ArgumentParser(prog="python -m consumer.demo.fake", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="accounts, as a JSON array")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--config", type=Path, help="accounts, as a JSON array")
+    which.add_argument("--demo", action="store_true", help="the accounts of the demo's agencies")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--idle-seconds", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=0, help="of faults with a probability")
     options = parser.parse_args(arguments)
     try:
-        accounts = read_accounts(json.loads(options.config.read_text(encoding="utf-8")))
+        accounts = _accounts(options.config)
         fake = FakeSedna(
             accounts=accounts,
             host=options.host,
@@ -46,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except OSError as error:
             return _fail(f"cannot listen on {options.host}:{options.port}: {error.strerror}", 1)
     return 0
+
+
+def _accounts(config: Path | None) -> tuple[Account, ...]:
+    if config is None:
+        return tuple(tenant.account for tenant in DEMO_TENANTS)
+    return read_accounts(json.loads(config.read_text(encoding="utf-8")))
 
 
 async def _serve(fake: FakeSedna) -> None:

@@ -12,11 +12,29 @@ import pytest
 from consumer.demo.fake import Account
 from consumer.demo.fake.__main__ import main
 from consumer.demo.fake.accounts import accounts_as_json, read_accounts
+from consumer.demo.world_tenants import DEMO_TENANTS
 
 
 def test_accounts_survive_the_way_through_json(accounts: tuple[Account, Account]) -> None:
     written = json.loads(json.dumps(accounts_as_json(accounts)))
     assert read_accounts(written) == accounts
+
+
+async def test_it_can_have_the_accounts_of_the_demo() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "consumer.demo.fake", "--demo"), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        ready = json.loads(await process.stdout.readline())
+        account = DEMO_TENANTS[0].account
+        async with httpx2.AsyncClient(base_url=ready["base_url"], trust_env=False) as client:
+            params = {"username": account.username, "password": account.password}
+            reply = await client.get("/api/Integratiion/AgencyLogin", params=params)
+            assert reply.json()["RecId"] == account.operator_id
+    finally:
+        process.kill()
+        await process.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,138 @@
+"""The files for Docker fit together, and fit the service: what can be held without an engine.
+
+That the images exist, and that the whole comes up, only an engine can say.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from consumer.credentials import Keyring
+from consumer.settings import PREFIX, Settings
+from tests.unit.test_dashboard import FOLDER as GRAFANA
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+PROMETHEUS: dict[str, Any] = yaml.safe_load(
+    (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text("utf-8")
+)
+#: Those that run our image, for as long as the system is up.
+RUNNING = {"sedna-sync", "sedna-sync-2"}
+
+
+def mounts(service: str) -> dict[str, Path]:
+    """Folders of the checkout, by where the container has them."""
+    found = (each.split(":") for each in SERVICES[service]["volumes"] if each.startswith("./"))
+    return {inside: ROOT / outside for outside, inside, *_ in found}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_a_service_waits_for_can_come_about(service: str) -> None:
+    for name, waited in SERVICES[service].get("depends_on", {}).items():
+        other = SERVICES[name]
+        match waited["condition"]:
+            case "service_healthy":
+                ours = other["image"] == "sedna-sync" and "HEALTHCHECK" in DOCKERFILE
+                assert "test" in other.get("healthcheck", {}) or ours
+            case condition:
+                assert condition == "service_completed_successfully"
+                assert "restart" not in other
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_is_ours_or_of_one_version(service: str) -> None:
+    image = SERVICES[service]["image"]
+    assert image == "sedna-sync" or re.search(r":v?\d+\.\d+(\.\d+)?$", image)
+
+
+def test_the_image_is_built_and_run_with_one_python() -> None:
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert len(bases) == 2
+    assert len(set(bases)) == 1
+    assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", bases[0])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nothing_is_opened_to_the_outside(service: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[service].get("ports", []))
+
+
+@pytest.mark.parametrize("service", [name for name in SERVICES if "sedna" in name])
+def test_our_containers_write_nothing_and_may_nothing(service: str) -> None:
+    assert SERVICES[service]["read_only"]
+    assert SERVICES[service]["cap_drop"] == ["ALL"]
+    assert re.search(r"^USER \d+:\d+$", DOCKERFILE, re.MULTILINE)
+
+
+def test_a_process_has_the_time_to_drain() -> None:
+    for service in RUNNING:
+        grace = float(SERVICES[service]["stop_grace_period"].removesuffix("s"))
+        assert grace > Settings.model_fields["drain_timeout"].default
+
+
+def test_the_settings_are_settings_and_the_key_opens_something() -> None:
+    given = SERVICES["sedna-sync"]["environment"]
+    assert {name.removeprefix(PREFIX).lower() for name in given} <= Settings.model_fields.keys()
+    _, _, default = given[f"{PREFIX}ENCRYPTION_KEYS"].partition(":-")
+    Keyring.parse(default.removesuffix("}"))
+
+
+def test_prometheus_scrapes_every_process_and_has_the_rules_and_the_alertmanager() -> None:
+    (scrape,) = PROMETHEUS["scrape_configs"]
+    (targets,) = scrape["static_configs"]
+    assert {target.partition(":")[0] for target in targets["targets"]} == RUNNING
+    (folder,) = mounts("prometheus").values()
+    assert all((folder / name).is_file() for name in PROMETHEUS["rule_files"])
+    (manager,) = PROMETHEUS["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+    assert manager.partition(":")[0] in SERVICES
+
+
+def test_prometheus_can_read_its_configuration(promtool: str) -> None:
+    done = subprocess.run(
+        [promtool, "check", "config", ROOT / "deploy" / "prometheus" / "prometheus.yml"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_configuration_of_every_server_is_where_it_looks_for_it() -> None:
+    for service in ("prometheus", "alertmanager"):
+        (file,) = (
+            Path(argument.partition("=")[2])
+            for argument in SERVICES[service]["command"]
+            if argument.startswith("--config.file=")
+        )
+        assert (mounts(service)[str(file.parent)] / file.name).is_file()
+
+
+def test_grafana_finds_the_dashboard_and_asks_this_prometheus() -> None:
+    inside = mounts("grafana")
+    assert inside["/etc/grafana/provisioning"] == GRAFANA / "provisioning"
+    dashboards = yaml.safe_load(
+        (GRAFANA / "provisioning" / "dashboards" / "sedna-sync.yml").read_text("utf-8")
+    )
+    (provider,) = dashboards["providers"]
+    assert inside[provider["options"]["path"]] == GRAFANA / "dashboards"
+    sources = yaml.safe_load(
+        (GRAFANA / "provisioning" / "datasources" / "prometheus.yml").read_text("utf-8")
+    )
+    (source,) = sources["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    interval = PROMETHEUS["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == interval
+
+
+def test_the_demo_waits_to_be_asked_for() -> None:
+    demo = SERVICES["demo"]
+    assert demo["profiles"] == ["demo"]
+    assert [name for name in SERVICES if SERVICES[name].get("profiles")] == ["demo"]
+    assert demo["entrypoint"] == ["python", "-m", "consumer.demo.publish"]
