@@ -55,7 +55,6 @@ from consumer.watchdog import Watchdog
 from db import migrate
 from db.pool import Pool, open_pool
 from db.records import TenantSettings
-from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode
 
 _log = get_logger(__name__)
@@ -86,11 +85,7 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
         build=lambda: build_producer(settings, client_id=client_id),
         build_bulk=lambda: build_bulk_producer(settings, client_id=client_id),
     )
-    kinds = {
-        settings.topic_reservations: Kind.RESERVATION,
-        settings.topic_stop_sales: Kind.STOP_SALE,
-    }
-
+    kinds = settings.kinds
     topics = {kind: topic for topic, kind in kinds.items()}
 
     ownership = Ownership()

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from consumer.credentials import InvalidKeyring, Keyring
+from schemas.kinds import Kind
 
 PREFIX = "SEDNA_SYNC_"
 
@@ -134,6 +135,14 @@ class Settings(BaseModel):
 
     lease: Seconds = 60
     drain_timeout: Seconds = 40
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """What the input topics hold, by their names."""
+        return {
+            self.topic_reservations: Kind.RESERVATION,
+            self.topic_stop_sales: Kind.STOP_SALE,
+        }
 
     @classmethod
     def load(cls, environ: Mapping[str, str], *, needs: Collection[str] = ()) -> Self:

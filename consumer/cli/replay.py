@@ -224,10 +224,7 @@ def _topics(
     settings: Settings, names: tuple[str, ...], kind: Kind | None
 ) -> tuple[tuple[str, Kind], ...]:
     """The topics that are meant, with their kinds."""
-    inputs = {
-        settings.topic_reservations: Kind.RESERVATION,
-        settings.topic_stop_sales: Kind.STOP_SALE,
-    }
+    inputs = settings.kinds
     found: dict[str, Kind] = {}
     for name in names or inputs:
         of_topic = inputs.get(name, kind)

@@ -67,6 +67,11 @@ def outcome_of(seen: Seen, known: Known | None, *, replay_id: int | None) -> Out
             return standing(known.state, in_doubt=known.in_doubt_since is not None)
 
 
+def code_of(outcome: Outcome, known_code: str | None) -> str:
+    """The code that an event is counted with: of the failure that stays, if it is of one."""
+    return (known_code or "") if outcome in {Outcome.FAILED, Outcome.SUPERSEDED} else ""
+
+
 @dataclass(slots=True)
 class Tally:
     """How many events have come to what."""

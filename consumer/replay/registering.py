@@ -14,7 +14,7 @@ from consumer.registrar import Fate, Registrar
 from consumer.registration import Seen, compare_replayed
 from consumer.replay.asked import Asked
 from consumer.replay.batch import Batch, Item, item, unreadable_item
-from consumer.replay.outcomes import SETTLED, Outcome, Tally, outcome_of
+from consumer.replay.outcomes import SETTLED, Outcome, Tally, code_of, outcome_of
 from consumer.replay.republishing import results_again
 from consumer.results import Topics
 from consumer.retrying import Carried, try_again
@@ -153,7 +153,9 @@ class Registering:
                     outcome = again.outcomes.get(id(fate)) or outcome_of(
                         fate.seen, fate.known, replay_id=self._replay_id
                     )
-                    items.append(item(fate.event.arrival, outcome, _code(outcome, fate)))
+                    known_code = None if fate.known is None else fate.known.error_code
+                    code = code_of(outcome, known_code)
+                    items.append(item(fate.event.arrival, outcome, code))
                     if outcome in SETTLED and fate.known is not None:
                         settled.add((fate.event.arrival.tenant_id, fate.known.id))
             messages = await self._registrar.answers(
@@ -222,9 +224,3 @@ class _Again:
 
 def _tenant(fate: Fate) -> str:
     return fate.event.arrival.tenant_id
-
-
-def _code(outcome: Outcome, fate: Fate) -> str:
-    if outcome in {Outcome.FAILED, Outcome.SUPERSEDED} and fate.known is not None:
-        return fate.known.error_code or ""
-    return ""

@@ -6,7 +6,7 @@ from itertools import groupby
 from consumer.registration import Seen, compare_replayed, rounds
 from consumer.replay.asked import Asked
 from consumer.replay.batch import Batch, Item, item, unreadable_item
-from consumer.replay.outcomes import SETTLED, Outcome, Tally, outcome_of
+from consumer.replay.outcomes import SETTLED, Outcome, Tally, code_of, outcome_of
 from consumer.replay.republishing import results_again
 from consumer.results import Topics
 from consumer.retrying import Retrying
@@ -78,16 +78,14 @@ class Rehearsing:
                 continue
             what = Seen.NEW if row is None else compare_replayed(arrival, row)
             outcome = outcome_of(what, row, replay_id=None)
-            code = (row.error_code or "") if row and outcome is Outcome.FAILED else ""
+            code = code_of(outcome, None if row is None else row.error_code)
             items[id(arrival)] = item(arrival, outcome, code)
             if outcome in {Outcome.CREATED, Outcome.CORRECTED}:
                 seen[keys[id(arrival)]] = arrival.content_hash
             elif outcome is Outcome.FAILED and self._asked.retry_failed:
                 failed.append(arrival)
         for arrival, row, outcome in await self._tried(failed, known):
-            items[id(arrival)] = item(
-                arrival, outcome, (row.error_code or "") if outcome is Outcome.SUPERSEDED else ""
-            )
+            items[id(arrival)] = item(arrival, outcome, code_of(outcome, row.error_code))
             if outcome is Outcome.RETRIED:
                 seen[keys[id(arrival)]] = row.content_hash
         await self._memory.remember(seen)

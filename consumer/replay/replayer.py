@@ -21,7 +21,7 @@ from consumer.registration import Seen, compare_replayed
 from consumer.replay.asked import Asked
 from consumer.replay.batch import Batch, Hands, Item, item
 from consumer.replay.candidates import business_key
-from consumer.replay.outcomes import Outcome, outcome_of, standing
+from consumer.replay.outcomes import SETTLED, Outcome, code_of, outcome_of, standing
 from consumer.replay.reader import Chunk, Reader
 from db import inbox
 from db.inbox import Standing
@@ -183,7 +183,7 @@ class Replayer:
             if each.state == "failed" and self._asked.retry_failed:
                 continue
             outcome = standing(each.state, in_doubt=each.in_doubt)
-            code = (each.error_code or "") if outcome is Outcome.FAILED else ""
+            code = code_of(outcome, each.error_code)
             kind = self._kinds[chunk.records[places[0]].topic]
             whose = [chunk.records[place].key for place in places]
             for key, number in Counter(whose).items():
@@ -240,9 +240,9 @@ class Replayer:
         if row.state == "failed" and self._asked.retry_failed:
             return False
         outcome = outcome_of(seen, row, replay_id=self._hands.replay_id)
-        code = (row.error_code or "") if outcome is Outcome.FAILED else ""
+        code = code_of(outcome, row.error_code)
         batch.tally.add(arrival.tenant_id, arrival.kind, outcome, code)
-        if self._asked.republish and outcome in {Outcome.SYNCED, Outcome.FAILED}:
+        if self._asked.republish and outcome in SETTLED:
             batch.settled.add((arrival.tenant_id, row.id))
         if self._on_items is not None:
             batch.items.append(item(arrival, outcome, code))
