@@ -151,7 +151,8 @@ async def listens(port: int) -> bool:
     try:
         async with connected(port):
             return True
-    except ConnectionRefusedError:
+    except ConnectionError:
+        # Reset, not refused, where the port was given up while this connection was being made.
         return False
 
 
