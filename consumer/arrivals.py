@@ -17,6 +17,7 @@ from schemas.inbound import ReservationCreated, StopSaleCreated, content_hash, t
 from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode
 from schemas.storable import storable_text
+from schemas.trace import TraceContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Unreadable:
     rejection: Rejection
     item_id: int | None  #: `email_id` or `stop_sale_id`
     details: tuple[dict[str, str], ...]
-    traceparent: str | None
+    trace: TraceContext | None
 
 
 def read(record: Record) -> Readable | Unreadable:
@@ -78,7 +79,7 @@ def _arrival(record: Record, event: InboundEvent) -> Arrival:
         content_hash=content_hash(data),
         event_id=event.id,
         event_time=event.time,
-        traceparent=event.traceparent,
+        trace=event.trace,
         origin=record.origin,
         lane=lane,
         fingerprint=fingerprint(record.key, record.value, record.headers),
@@ -103,7 +104,7 @@ def _unreadable(record: Record, problem: InvalidEvent) -> Unreadable:
         ),
         item_id=problem.item_id,
         details=problem.details,
-        traceparent=problem.traceparent,
+        trace=problem.trace,
     )
 
 

@@ -151,9 +151,7 @@ class Attempt:
         sent = sync.sent if isinstance(sync.sent, ReservationCreated) else data
         hotel_id = sync.hotel_id or (await resolve_hotel(self.account, sent)).id
         looked_at = self.tools.now()
-        seen = await look_for_reservation(
-            self.account, sent, hotel_id=hotel_id, traceparent=sync.traceparent
-        )
+        seen = await look_for_reservation(self.account, sent, hotel_id=hotel_id)
         found = self._conclude(seen, looked_at)
         if not isinstance(found, Adopt):
             return found
@@ -179,7 +177,6 @@ class Attempt:
             hotel_id=hotel_id,
             room_types=room_types,
             boards=boards,
-            traceparent=sync.traceparent,
         )
         found = self._conclude(seen, looked_at)
         if not isinstance(found, Adopt):
@@ -229,7 +226,6 @@ class Attempt:
             nationality_ids=countries,
             declared_on=self._declared_on(),
             before_write=self._still_fresh,
-            traceparent=self.sync.traceparent,
         )
         return Done(rec_id, hotel.id, message=f"reservation {data.voucher_no} at {hotel.name}")
 
@@ -255,7 +251,6 @@ class Attempt:
                 boards=boards,
                 declared_on=self._declared_on(),
                 before_write=self._still_fresh,
-                traceparent=sync.traceparent,
             )
             # Before step 2: from here on a crash leads back to this record, and to no second one.
             await self.tools.record_step_one(sync, rec_id, hotel.id)
@@ -278,7 +273,6 @@ class Attempt:
             boards=boards,
             declared_on=self._declared_on(),
             before_write=self._still_ours,
-            traceparent=self.sync.traceparent,
         )
         what = "closed" if data.is_close else "opened"
         return Done(

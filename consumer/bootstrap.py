@@ -39,9 +39,10 @@ from consumer.rebalance import Drain, RebalanceListener
 from consumer.registrar import Registrar
 from consumer.results import Topics
 from consumer.retrying import Retrying
+from consumer.sedna.calls import CallDetails
 from consumer.sedna.catalogue import Catalogue
 from consumer.sedna.client import SednaClient
-from consumer.sedna.exchange import CallDetails, Exchange, Timeouts
+from consumer.sedna.exchange import Exchange, Timeouts
 from consumer.sedna.proxy import build_transport
 from consumer.sedna.secrets import Credentials
 from consumer.sedna.session import Session

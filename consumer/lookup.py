@@ -22,7 +22,7 @@ class Seen:
 
 
 async def look_for_reservation(
-    account: Account, sent: ReservationCreated, *, hotel_id: int, traceparent: str | None
+    account: Account, sent: ReservationCreated, *, hotel_id: int
 ) -> Seen:
     """Ask by voucher, and by our own reference where that finds nothing.
 
@@ -30,9 +30,7 @@ async def look_for_reservation(
         SednaError: Sedna did not answer the question.
     """
     source_id = assumptions.source_id(sent.email_id)
-    found = await account.client.find_reservations(
-        voucher=sent.voucher_no, source_id=source_id, traceparent=traceparent
-    )
+    found = await account.client.find_reservations(voucher=sent.voucher_no, source_id=source_id)
     matches = tuple(
         record.rec_id
         for record in found.items
@@ -55,7 +53,6 @@ async def look_for_stop_sale(
     hotel_id: int,
     room_types: Sequence[IdAndCode],
     boards: Sequence[IdAndCode],
-    traceparent: str | None,
 ) -> Seen:
     """Ask by hotel and days, and compare type, remarks and recorder.
 
@@ -63,7 +60,7 @@ async def look_for_stop_sale(
         SednaError: Sedna did not answer the question.
     """
     found = await account.client.find_stop_sales(
-        hotel_id=hotel_id, begin=sent.date_from, end=sent.date_to, traceparent=traceparent
+        hotel_id=hotel_id, begin=sent.date_from, end=sent.date_to
     )
     matches = tuple(
         record.rec_id

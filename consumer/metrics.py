@@ -22,7 +22,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from consumer.sedna.exchange import RESULTS, UNANSWERED, CallDetails
+from consumer.sedna.calls import CallDetails
+from consumer.sedna.exchange import RESULTS, UNANSWERED
 from consumer.sedna.operations import Operation
 from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode

@@ -12,6 +12,7 @@ from schemas.outcomes import (
     rejection_event_id,
     result_event,
 )
+from schemas.trace import TraceContext
 
 
 class Refusals:
@@ -55,7 +56,7 @@ class Refusals:
             ),
             tenant_id=arrival.tenant_id,
             digest=arrival.content_hash,
-            traceparent=arrival.traceparent,
+            trace=arrival.trace,
         )
 
     def dead_letter(self, unreadable: Unreadable) -> Message:
@@ -110,11 +111,11 @@ class Refusals:
             ),
             tenant_id=tenant_id,
             digest=rejection.digest,
-            traceparent=unreadable.traceparent,
+            trace=unreadable.trace,
         )
 
     def _failed(
-        self, result: SednaFailed, *, tenant_id: str, digest: bytes, traceparent: str | None
+        self, result: SednaFailed, *, tenant_id: str, digest: bytes, trace: TraceContext | None
     ) -> Message:
         origin = result.origin
         event = result_event(
@@ -122,7 +123,7 @@ class Refusals:
             tenant_id=tenant_id,
             event_id=rejection_event_id(origin.topic, origin.partition, origin.offset, digest),
             time=self._clock.now(),
-            traceparent=traceparent,
+            trace=trace,
         )
         return Message(
             kind=result.kind,

@@ -11,7 +11,7 @@ from datetime import datetime
 from consumer.verdict import Failed, Synced
 from db import records
 from db.records import Answer, StoredResult
-from schemas.headers import CONTENT_TYPE, STRUCTURED_JSON, TRACEPARENT
+from schemas.headers import CONTENT_TYPE, STRUCTURED_JSON
 from schemas.kinds import Kind
 from schemas.outcomes import (
     ErrorCode,
@@ -22,6 +22,7 @@ from schemas.outcomes import (
     result_event,
     settlement_event_id,
 )
+from schemas.trace import TraceContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class About:
     attempts: int  #: the one that settled it included
     event_id: str
     origin: records.Origin
-    traceparent: str | None
+    trace: TraceContext | None
 
 
 def answered(verdict: Synced | Failed, item: str) -> Synced | Failed:
@@ -107,7 +108,7 @@ def answer(about: About, said: Synced | Failed, *, time: datetime, topics: Topic
         tenant_id=about.tenant_id,
         event_id=settlement_event_id(about.sync_id, about.generation),
         time=time,
-        traceparent=about.traceparent,
+        trace=about.trace,
     )
     topic = topics.synced if isinstance(said, Synced) else topics.failed
     return Answer(topic=topic, value=event.value, headers=tuple(event.headers))
@@ -121,8 +122,8 @@ def answer_again(stored: StoredResult, *, topics: Topics) -> Answer | None:
     """
     if stored.event is not None:
         headers = [(CONTENT_TYPE, STRUCTURED_JSON.encode())]
-        if stored.traceparent is not None:
-            headers.append((TRACEPARENT, stored.traceparent.encode()))
+        if stored.trace is not None:
+            headers += [(name, value.encode()) for name, value in stored.trace.fields()]
         return Answer(topic=topics.failed, value=stored.event, headers=tuple(headers))
     said = _said(stored)
     if said is None:
@@ -138,7 +139,7 @@ def answer_again(stored: StoredResult, *, topics: Topics) -> Answer | None:
         attempts=stored.attempts,
         event_id=stored.event_id,
         origin=stored.origin,
-        traceparent=stored.traceparent,
+        trace=stored.trace,
     )
     return answer(about, said, time=stored.settled_at, topics=topics)
 

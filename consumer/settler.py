@@ -144,7 +144,7 @@ def _about(sync: Sync) -> About:
         attempts=sync.attempts + 1,
         event_id=sync.event_id,
         origin=sync.origin,
-        traceparent=sync.traceparent,
+        trace=sync.trace,
     )
 
 

@@ -9,6 +9,7 @@ from consumer.ownership import NO_LEASE, Lease
 from db.records import Arrival, Origin, PendingSync, Registered, Stream
 from schemas.inbound import DATA_OF, ReservationCreated, StopSaleCreated
 from schemas.kinds import Kind
+from schemas.trace import TraceContext
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -31,12 +32,14 @@ class Sync:
     stop_sale_id: int | None
     event_id: str
     event_time: datetime | None
-    traceparent: str | None
+    trace: TraceContext | None
     origin: Origin
     registered_at: datetime
     stored_lane: str | None  #: as `syncs` has it
     replayed: bool = False  #: it came in as such, and gives way to live work while it is here
     of_replay: bool = False  #: what stands behind it in the topic may have overtaken it
+    #: Since when it waits for its next attempt; None: not known here.
+    waiting_since: datetime | None = None
     attempts: int = 0
     next_attempt_at: datetime | None = None
     in_doubt_since: datetime | None = None
@@ -112,9 +115,10 @@ def from_arrival(
         stop_sale_id=arrival.stop_sale_id,
         event_id=arrival.event_id,
         event_time=arrival.event_time,
-        traceparent=arrival.traceparent,
+        trace=arrival.trace,
         origin=arrival.origin,
         registered_at=place.registered_at,
+        waiting_since=place.registered_at,
         stored_lane=arrival.lane,
         in_doubt_since=place.in_doubt_since,
         rec_id=place.sedna_rec_id,
@@ -138,9 +142,10 @@ def from_row(row: PendingSync) -> Sync:
         stop_sale_id=row.stop_sale_id,
         event_id=row.event_id,
         event_time=row.event_time,
-        traceparent=row.traceparent,
+        trace=row.trace,
         origin=row.origin,
         registered_at=row.registered_at,
+        waiting_since=row.registered_at if row.attempts == 0 else None,
         stored_lane=row.lane,
         replayed=row.replayed,
         of_replay=row.of_replay,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from schemas.kinds import Kind
+from schemas.trace import TraceContext
 
 #: Of a Kafka message, in order; a header without a value has None.
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
@@ -38,7 +39,7 @@ class Arrival:
     content_hash: bytes
     event_id: str
     event_time: datetime | None
-    traceparent: str | None
+    trace: TraceContext | None
     origin: Origin
     lane: str | None  #: None: a stop sale, whose hotel is resolved later
     fingerprint: bytes  #: of the bytes that came, see `consumer.arrivals.fingerprint`
@@ -111,7 +112,7 @@ class PendingSync:
     doubted_payload: str | None = field(repr=False)  #: what is in doubt, where it is not `payload`
     event_id: str
     event_time: datetime | None
-    traceparent: str | None
+    trace: TraceContext | None
     origin: Origin
     seq: int  #: the order of the work
     lane: str | None
@@ -287,7 +288,7 @@ class StoredResult:
     attempts: int
     event_id: str
     origin: Origin
-    traceparent: str | None
+    trace: TraceContext | None
     state: str  #: `synced` or `failed`
     rec_id: int | None
     hotel_id: int | None

@@ -15,6 +15,7 @@ from db.errors import translated
 from db.pool import Connection, Pool, connect
 from db.records import Count, Origin, StoredResult
 from schemas.kinds import Kind
+from schemas.trace import trace_in
 
 _QUERIES = sql.load("replays")
 #: The advisory locks of replays are these and the replay's id.
@@ -193,7 +194,7 @@ async def results(
                 partition=row["origin_partition"],
                 offset=row["origin_offset"],
             ),
-            traceparent=row["traceparent"],
+            trace=trace_in(row["traceparent"], row["tracestate"]),
             state=row["state"],
             rec_id=row["sedna_rec_id"],
             hotel_id=row["sedna_hotel_id"],

@@ -19,6 +19,7 @@ from db.records import (
     SyncedStopSale,
 )
 from schemas.kinds import Kind
+from schemas.trace import trace_in
 
 _QUERIES = sql.load("work")
 
@@ -240,7 +241,7 @@ def _pending(row: asyncpg.Record) -> PendingSync:
         doubted_payload=row["doubted_payload"],
         event_id=row["event_id"],
         event_time=row["event_time"],
-        traceparent=row["traceparent"],
+        trace=trace_in(row["traceparent"], row["tracestate"]),
         origin=Origin(
             topic=row["origin_topic"],
             partition=row["origin_partition"],

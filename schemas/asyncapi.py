@@ -6,10 +6,11 @@ Topics have their default names here; an installation can rename them by its set
 from typing import Any, Final
 
 from schemas import examples
-from schemas.headers import CONTENT_TYPE, STRUCTURED_JSON, TRACEPARENT_PATTERN
+from schemas.headers import CONTENT_TYPE, STRUCTURED_JSON
 from schemas.json_schema import SCHEMA_NAME, Schema, definitions, with_references
 from schemas.kinds import EVENT_TYPE, FAILED_TYPE, SYNCED_TYPE, TENANT_ID_PATTERN, Kind
 from schemas.outcomes import ErrorCode
+from schemas.trace import LONGEST_TRACESTATE, TRACEPARENT, TRACEPARENT_PATTERN, TRACESTATE
 
 #: Of the contract, not of the program: raised when a consumer or producer has to change.
 CONTRACT_VERSION: Final = "1.0.0"
@@ -28,7 +29,8 @@ _HEADERS: Final[Schema] = {
             "type": "string",
             "pattern": r"^application/cloudevents\+json(; *charset=utf-8)?$",
         },
-        "traceparent": {"type": "string", "pattern": TRACEPARENT_PATTERN},
+        TRACEPARENT: {"type": "string", "pattern": TRACEPARENT_PATTERN},
+        TRACESTATE: {"type": "string", "maxLength": LONGEST_TRACESTATE},
     },
 }
 _DEAD_LETTER_HEADERS: Final[Schema] = {
@@ -135,8 +137,7 @@ def _component(section: str, name: str) -> str:
 
 def _event(topic: str, summary: str, payload: dict[str, Any]) -> dict[str, Any]:
     headers = {CONTENT_TYPE: STRUCTURED_JSON}
-    if "traceparent" in payload:
-        headers["traceparent"] = payload["traceparent"]
+    headers |= {name: payload[name] for name in (TRACEPARENT, TRACESTATE) if name in payload}
     return {
         "name": topic,
         "title": _message(topic),

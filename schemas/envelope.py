@@ -12,11 +12,12 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from schemas import salvage
-from schemas.headers import Carried, Mode, read_headers, traceparent_in
+from schemas.headers import Carried, Mode, read_headers
 from schemas.inbound import ReservationCreated, StopSaleCreated
 from schemas.kinds import EVENT_TYPE, Kind, is_tenant_id
 from schemas.problems import MAX_PROBLEMS, problem, summary
 from schemas.reading import MAX_EVENT_BYTES, STRUCTURED_OF, Attributes, Reading, read
+from schemas.trace import TRACEPARENT, TRACESTATE, TraceContext, trace_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class InboundEvent:
     time: datetime | None  #: when it happened, says upstream; aware of its zone
     tenant_id: str
     subject: str | None
-    traceparent: str | None  #: in the W3C form
+    trace: TraceContext | None
     data: ReservationCreated | StopSaleCreated
 
 
@@ -44,7 +45,7 @@ class InvalidEvent(Exception):
         tenant_id: str | None,
         event_id: str | None,
         item_id: int | None,
-        traceparent: str | None,
+        trace: TraceContext | None,
     ) -> None:
         super().__init__(message)
         self.message = message  #: the first problem, in one line
@@ -52,7 +53,7 @@ class InvalidEvent(Exception):
         self.tenant_id = tenant_id  #: the key's, if it has the form of one
         self.event_id = event_id
         self.item_id = item_id  #: `email_id` or `stop_sale_id`, by the kind of the topic
-        self.traceparent = traceparent
+        self.trace = trace
 
 
 def parse_event(
@@ -100,7 +101,7 @@ def _event(
         time=attributes.time,
         tenant_id=attributes.tenantid,
         subject=attributes.subject,
-        traceparent=carried.traceparent or traceparent_in(attributes.traceparent),
+        trace=carried.trace or trace_in(attributes.traceparent, attributes.tracestate),
         data=data,
     )
 
@@ -134,8 +135,10 @@ def _read_with_care(
             attributes=reading.raw_attributes,
             data=reading.raw_data,
         ),
-        traceparent=carried.traceparent
-        or traceparent_in(reading.raw_attributes.get("traceparent")),
+        trace=carried.trace
+        or trace_in(
+            reading.raw_attributes.get(TRACEPARENT), reading.raw_attributes.get(TRACESTATE)
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from schemas.outcomes import (
     result_event,
     settlement_event_id,
 )
+from schemas.trace import TraceContext
 
 TENANT_ID: Final = "agency-7"
 TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -145,7 +146,7 @@ def _result(result: SednaSynced | SednaFailed, event_id: str) -> dict[str, Any]:
         tenant_id=TENANT_ID,
         event_id=event_id,
         time=datetime(2026, 5, 1, 10, 0, 1, tzinfo=UTC),
-        traceparent=TRACEPARENT,
+        trace=TraceContext(TRACEPARENT),
     )
     event: dict[str, Any] = json.loads(message.value)
     return event

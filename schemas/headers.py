@@ -5,30 +5,25 @@ It judges no attribute. Values are taken as they are: the percent-encoding of th
 not exist in Kafka's. It raises nothing.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
 from schemas.problems import problem
+from schemas.trace import TRACEPARENT, TRACESTATE, TraceContext, trace_in
 
 CONTENT_TYPE: Final = "content-type"
-TRACEPARENT: Final = "traceparent"
 STRUCTURED_JSON: Final = "application/cloudevents+json"
 _PLAIN_JSON: Final = "application/json"
 _PREFIX: Final = "ce_"
-_BY_NAME: Final = frozenset({CONTENT_TYPE, TRACEPARENT})
+#: They decide nothing, so a wrong one is left out.
+_OF_TRACE: Final = frozenset({TRACEPARENT, TRACESTATE})
+_BY_NAME: Final = frozenset({CONTENT_TYPE, *_OF_TRACE})
 #: The attributes that are read; extensions of others are left alone.
 _ATTRIBUTES: Final = frozenset(
-    {"id", "source", "specversion", "subject", "tenantid", "time", "traceparent", "type"}
+    {"id", "source", "specversion", "subject", "tenantid", "time", "type", *_OF_TRACE}
 )
-
-#: W3C Trace Context: version (not ff), trace id and parent id (neither all zeros), flags.
-TRACEPARENT_PATTERN: Final = (
-    r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$"
-)
-_TRACEPARENT: Final = re.compile(TRACEPARENT_PATTERN)
 
 
 class Mode(Enum):
@@ -45,18 +40,11 @@ class Carried:
 
     mode: Mode
     attributes: Mapping[str, str]  #: of binary mode, by name without the prefix
-    traceparent: str | None  #: only if it has the W3C form
+    trace: TraceContext | None  #: only if it has the W3C form
     problems: tuple[dict[str, str], ...]
 
 
 _STRUCTURED: Final = Carried(Mode.STRUCTURED, {}, None, ())
-
-
-def traceparent_in(text: object) -> str | None:
-    """Give back a traceparent that has the W3C form, and None for everything else."""
-    if isinstance(text, str) and _TRACEPARENT.fullmatch(text):
-        return text
-    return None
 
 
 def read_headers(headers: Iterable[tuple[str, bytes | None]]) -> Carried:
@@ -73,7 +61,7 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]]) -> Carried:
             continue
         if found.setdefault(lower, value) != value:
             repeated.add(lower)
-    trace = None if TRACEPARENT in repeated else traceparent_in(_text(found.pop(TRACEPARENT, b"")))
+    trace = _trace(found, repeated)
     content_type = found.pop(CONTENT_TYPE, None)
     mode = _mode(content_type, has_attributes=bool(found))
     if mode is Mode.STRUCTURED and not repeated:
@@ -82,7 +70,7 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]]) -> Carried:
 
 
 def _judged(
-    mode: Mode, found: Mapping[str, bytes], trace: str | None, repeated: set[str]
+    mode: Mode, found: Mapping[str, bytes], trace: TraceContext | None, repeated: set[str]
 ) -> Carried:
     problems = []
     attributes = {}
@@ -95,7 +83,8 @@ def _judged(
         for header, value in found.items():
             name = header.removeprefix(_PREFIX)
             text = _text(value)
-            if name not in _ATTRIBUTES:
+            is_clear = header not in repeated and text is not None
+            if name not in _ATTRIBUTES or (name in _OF_TRACE and not is_clear):
                 continue
             if header in repeated:
                 problems.append(problem(header, "comes twice with different values"))
@@ -104,6 +93,16 @@ def _judged(
             else:
                 attributes[name] = text
     return Carried(mode, attributes, trace, tuple(problems))
+
+
+def _trace(found: dict[str, bytes], repeated: set[str]) -> TraceContext | None:
+    """Take the trace's headers out of what was found."""
+    parent, state = found.pop(TRACEPARENT, None), found.pop(TRACESTATE, None)
+    if parent is None or TRACEPARENT in repeated:
+        return None
+    return trace_in(
+        _text(parent), None if state is None or TRACESTATE in repeated else _text(state)
+    )
 
 
 def _mode(content_type: bytes | None, *, has_attributes: bool) -> Mode:

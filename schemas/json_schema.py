@@ -10,11 +10,11 @@ from typing import Any, Final
 from pydantic.json_schema import models_json_schema
 
 from schemas.fields import RFC_3339
-from schemas.headers import TRACEPARENT_PATTERN
 from schemas.inbound import ReservationCreated, StopSaleCreated
 from schemas.kinds import EVENT_TYPE, FAILED_TYPE, SYNCED_TYPE, TENANT_ID_PATTERN, Kind
 from schemas.outcomes import SOURCE, SednaFailed, SednaSynced
 from schemas.reading import Attributes
+from schemas.trace import LONGEST_TRACESTATE, TRACEPARENT, TRACEPARENT_PATTERN, TRACESTATE
 
 Schema = dict[str, Any]
 
@@ -108,9 +108,8 @@ def _inbound(event_type: str, data: str, attributes: Schema) -> Schema:
             **attributes,
             "type": {"const": event_type},
             "tenantid": _TENANT,
-            "traceparent": {
-                "description": "W3C Trace Context; one of another form is ignored.",
-            },
+            TRACEPARENT: {"description": "W3C Trace Context; one of another form is ignored."},
+            TRACESTATE: {"description": "Likewise; read only beside a traceparent."},
             "data": {"$ref": _REF + data},
             "data_base64": {
                 "type": "string",
@@ -146,7 +145,8 @@ def _result(event_type: str, data: str) -> Schema:
                 "pattern": "^(reservation|stop-sale)/[0-9]+$",
                 "description": "Absent where the event could not be read.",
             },
-            "traceparent": {"type": "string", "pattern": TRACEPARENT_PATTERN},
+            TRACEPARENT: {"type": "string", "pattern": TRACEPARENT_PATTERN},
+            TRACESTATE: {"type": "string", "maxLength": LONGEST_TRACESTATE},
             "data": {"$ref": _REF + data},
         },
         "required": [

@@ -14,9 +14,10 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic_core import to_json
 
-from schemas.headers import CONTENT_TYPE, STRUCTURED_JSON, TRACEPARENT
+from schemas.headers import CONTENT_TYPE, STRUCTURED_JSON
 from schemas.kinds import FAILED_TYPE, SYNCED_TYPE, Kind, is_tenant_id
 from schemas.storable import storable_json, storable_text
+from schemas.trace import TraceContext
 
 #: The CloudEvents ``source`` of every result.
 SOURCE: Final = "/sedna-sync"
@@ -116,7 +117,7 @@ def result_event(
     tenant_id: str,
     event_id: str,
     time: datetime,
-    traceparent: str | None,
+    trace: TraceContext | None,
 ) -> ResultMessage:
     """Write a result as a CloudEvent 1.0 in JSON, structured mode, keyed by its tenant.
 
@@ -127,7 +128,7 @@ def result_event(
         tenant_id: Whose it is.
         event_id: The result's own id: `settlement_event_id` or `rejection_event_id`.
         time: When it was settled; aware of its zone.
-        traceparent: The trace of the event that it answers, if that had one.
+        trace: That of the event that it answers, if it had one.
 
     Raises:
         ValueError: ``tenant_id`` is no tenant id, or ``time`` has no zone.
@@ -152,9 +153,9 @@ def result_event(
     headers = [(CONTENT_TYPE, STRUCTURED_JSON.encode())]
     if subject is not None:
         envelope["subject"] = subject
-    if traceparent is not None:
-        envelope["traceparent"] = traceparent
-        headers.append((TRACEPARENT, traceparent.encode()))
+    for name, value in () if trace is None else trace.fields():
+        envelope[name] = value
+        headers.append((name, value.encode()))
     envelope["data"] = result
     return ResultMessage(
         type=result_type,

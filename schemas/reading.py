@@ -36,7 +36,9 @@ class Attributes(Contract):
     subject: (
         Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=NO_NUL)] | None
     ) = None
-    traceparent: Any = None  #: of any form: a wrong one is no reason to refuse a reservation
+    #: Of any form: a wrong one is no reason to refuse a reservation.
+    traceparent: Any = None
+    tracestate: Any = None
 
 
 class _Structured(Attributes):

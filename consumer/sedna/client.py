@@ -69,7 +69,6 @@ class SednaClient:
         nationality_ids: Mapping[str, int],
         declared_on: date,
         before_write: Callable[[], None] | None = None,
-        traceparent: str | None = None,
     ) -> int:
         """Create the reservation; return its record's id. Not idempotent (A).
 
@@ -98,7 +97,6 @@ class SednaClient:
                 query=lambda _: query,
                 body=body,
                 before_write=before_write,
-                traceparent=traceparent,
             )
         except errors.RefusedBySedna:
             await self._held_against_login()
@@ -113,7 +111,6 @@ class SednaClient:
         boards: Sequence[IdAndCode],
         declared_on: date,
         before_write: Callable[[], None] | None = None,
-        traceparent: str | None = None,
     ) -> int:
         """Step 1: create the record, without children; return its id. Not idempotent (A).
 
@@ -133,7 +130,6 @@ class SednaClient:
                 declared_on=declared_on,
             ),
             before_write=before_write,
-            traceparent=traceparent,
         )
 
     async def complete_stop_sale(
@@ -146,7 +142,6 @@ class SednaClient:
         boards: Sequence[IdAndCode],
         declared_on: date,
         before_write: Callable[[], None] | None = None,
-        traceparent: str | None = None,
     ) -> None:
         """Step 2: fill the record of step 1. May be repeated (A).
 
@@ -165,15 +160,12 @@ class SednaClient:
                 declared_on=declared_on,
             ),
             before_write=before_write,
-            traceparent=traceparent,
         )
 
     # Look-ups that settle what a lost reply left open. Absence is proven only by an answer of
     # which nothing was skipped; whether an element is the one looked for, `recognise` says.
 
-    async def find_reservations(
-        self, *, voucher: str, source_id: str, traceparent: str | None = None
-    ) -> Parsed[ReservationRecord]:
+    async def find_reservations(self, *, voucher: str, source_id: str) -> Parsed[ReservationRecord]:
         """Return what Sedna lists under the voucher, and where that is nothing, under the source.
 
         A: the filters may be loose, so the answer may hold others' reservations.
@@ -184,14 +176,13 @@ class SednaClient:
                 Operation.FIND_RESERVATIONS,
                 read=lambda reply: lists.reservations(reply.content),
                 body=constant(lists.filter_body({name: value})),
-                traceparent=traceparent,
             )
             if found.items or found.skipped:
                 break
         return found
 
     async def find_stop_sales(
-        self, *, hotel_id: int, begin: date, end: date, traceparent: str | None = None
+        self, *, hotel_id: int, begin: date, end: date
     ) -> Parsed[StopSaleRecord]:
         """Return what Sedna lists for the hotel and the days, `end` included.
 
@@ -210,7 +201,6 @@ class SednaClient:
             Operation.FIND_STOP_SALES,
             read=lambda reply: lists.stop_sales(reply.content),
             query=lambda _: query,
-            traceparent=traceparent,
         )
 
     # Lists: see `reference`.

@@ -15,12 +15,14 @@ from urllib.parse import quote
 import httpx2
 
 from consumer.sedna import errors
+from consumer.sedna.calls import CallDetails, TraceCall, Untraced
 from consumer.sedna.gate import Gate, Interrupted
 from consumer.sedna.http1 import build_request
 from consumer.sedna.operations import Operation, Says, classify
 from consumer.sedna.replies import UnreadableReply, clean, excerpt
 from consumer.sedna.secrets import Concealer, Credentials
 from consumer.sedna.sent import surely_not_sent
+from schemas.trace import TraceContext
 
 _T = TypeVar("_T")
 
@@ -31,7 +33,6 @@ _COOKIES_REMEMBERED: Final = 8
 #: A shorter cookie value is a flag: hiding it would only garble texts.
 _SHORTEST_SECRET: Final = 6
 _LONGEST_WAIT: Final = 86_400.0
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}[!-~]{0,200}")
 _HEADERS: Final = (
     (b"Accept", b"application/json"),
     # Gains little on replies of a hundred bytes, and costs both sides.
@@ -50,15 +51,6 @@ class Timeouts:
 
     connect: float
     request: float  #: the whole request, waiting for a connection included
-
-
-@dataclass(frozen=True, slots=True)
-class CallDetails:
-    """What a call came to, for whoever counts them."""
-
-    operation: str
-    result: str  #: one of `RESULTS`
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +80,7 @@ class Exchange:
         clock: Callable[[], float],
         observe: Callable[[CallDetails], None],
         gate: Gate,
+        trace: TraceCall = Untraced,
     ) -> None:
         """Build it; nothing is sent.
 
@@ -100,6 +93,7 @@ class Exchange:
         self._clock = clock
         self._observe = observe
         self._gate = gate
+        self._trace = trace
         self._password = credentials.password
         self._cookies: deque[str] = deque(maxlen=_COOKIES_REMEMBERED)
         self._concealer = Concealer(credentials.password)
@@ -134,7 +128,6 @@ class Exchange:
         body: bytes = b"",
         cookie: str = "",
         before_write: Callable[[], None] | None = None,
-        traceparent: str | None = None,
         in_turn: bool = False,
         fresh_login: bool = False,
     ) -> _T:
@@ -156,12 +149,14 @@ class Exchange:
         leave = self._gate.enter(operation)
         came_to: errors.SednaError | None = Interrupted()
         started = self._clock()
-        result = _INTERRUPTED
+        result, status = _INTERRUPTED, None
+        trace = self._trace(operation, host=self._url.host, port=self._url.port)
         try:
-            request = self._request(operation, query, body, cookie, traceparent)
+            request = self._request(operation, query, body, cookie, trace.context)
             if before_write is not None:
                 request.extensions["before_write"] = before_write
             reply = await self._send(operation, request)
+            status = reply.status
             value = await self._read(operation, reply, read, fresh_login=fresh_login)
             result, came_to = _OK, None
         except errors.SednaError as error:
@@ -169,12 +164,24 @@ class Exchange:
             raise
         finally:
             leave(came_to)
-            seconds = self._clock() - started
-            self._observe(CallDetails(operation.value.name, result, seconds))
+            details = CallDetails(
+                operation.value.name,
+                result,
+                self._clock() - started,
+                status,
+                None if came_to is None else str(came_to),
+            )
+            trace.end(details)
+            self._observe(details)
         return value
 
     def _request(
-        self, operation: Operation, query: str, body: bytes, cookie: str, traceparent: str | None
+        self,
+        operation: Operation,
+        query: str,
+        body: bytes,
+        cookie: str,
+        trace: TraceContext | None,
     ) -> httpx2.Request:
         call = operation.value
         headers = [*_HEADERS]
@@ -182,8 +189,8 @@ class Exchange:
             headers.append((b"Content-Type", b"application/json; charset=utf-8"))
         if cookie:
             headers.append((b"Cookie", cookie.encode("ascii")))
-        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
-            headers.append((b"traceparent", traceparent.encode("ascii")))
+        if trace is not None:
+            headers += [(name.encode(), value.encode("ascii")) for name, value in trace.fields()]
         path = f"{call.path}?{query}" if query else call.path
         return build_request(
             call.method,

@@ -106,7 +106,6 @@ class Session:
         query: Callable[[Login], str] = lambda _: "",
         body: Callable[[Login], bytes] = lambda _: b"",
         before_write: Callable[[], None] | None = None,
-        traceparent: str | None = None,
     ) -> _T:
         """Make a call with the cookie; after a 401 log in, and make it once more.
 
@@ -128,7 +127,6 @@ class Session:
                 body=body(login),
                 cookie=login.cookie,
                 before_write=before_write,
-                traceparent=traceparent,
                 in_turn=in_turn,
                 fresh_login=fresh_login,
             )

@@ -6,25 +6,25 @@ WITH arrival AS MATERIALIZED (
     SELECT *, nextval('syncs_seq') AS seq FROM (
         SELECT * FROM unnest(
             $1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bytea[],
-            $8::text[], $9::timestamptz[], $10::text[], $11::text[], $12::integer[], $13::bigint[],
-            $14::text[], $15::bytea[]
+            $8::text[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::integer[],
+            $14::bigint[], $15::text[], $16::bytea[]
         ) WITH ORDINALITY AS given (
             tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, content_hash,
-            event_id, event_time, traceparent, origin_topic, origin_partition, origin_offset, lane,
-            event_fingerprint, place
+            event_id, event_time, traceparent, tracestate, origin_topic, origin_partition,
+            origin_offset, lane, event_fingerprint, place
         )
         ORDER BY place
     ) AS ordered
 ), inserted AS (
     INSERT INTO syncs (
         tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, content_hash,
-        event_id, event_time, traceparent, origin_topic, origin_partition, origin_offset, lane, seq,
-        event_fingerprint, replay_id, replayed
+        event_id, event_time, traceparent, tracestate, origin_topic, origin_partition, origin_offset,
+        lane, seq, event_fingerprint, replay_id, replayed
     )
     SELECT
         tenant_id, kind, email_id, voucher_no, stop_sale_id, payload::jsonb, content_hash,
-        event_id, event_time, traceparent, origin_topic, origin_partition, origin_offset, lane, seq,
-        event_fingerprint, $16, $16::bigint IS NOT NULL
+        event_id, event_time, traceparent, tracestate, origin_topic, origin_partition, origin_offset,
+        lane, seq, event_fingerprint, $17, $17::bigint IS NOT NULL
     FROM arrival
     ORDER BY place
     ON CONFLICT (tenant_id, kind, business_key) DO NOTHING
@@ -104,13 +104,14 @@ SET state = 'pending',
     event_id = arrival.event_id,
     event_time = arrival.event_time,
     traceparent = arrival.traceparent,
+    tracestate = arrival.tracestate,
     origin_topic = arrival.origin_topic,
     origin_partition = arrival.origin_partition,
     origin_offset = arrival.origin_offset,
     lane = arrival.lane,
     event_fingerprint = arrival.event_fingerprint,
-    replay_id = $15,
-    replayed = $15::bigint IS NOT NULL,
+    replay_id = $16,
+    replayed = $16::bigint IS NOT NULL,
     attempts = 0,
     next_attempt_at = NULL,
     error_code = NULL,
@@ -121,9 +122,10 @@ SET state = 'pending',
     settled_at = NULL
 FROM unnest(
     $1::bigint[], $2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[], $7::text[],
-    $8::text[], $9::integer[], $10::bigint[], $11::text[], $12::bytea[], $13::bigint[], $14::text[]
+    $8::text[], $9::text[], $10::integer[], $11::bigint[], $12::text[], $13::bytea[], $14::bigint[],
+    $15::text[]
 ) AS arrival (
-    id, email_id, payload, content_hash, event_id, event_time, traceparent,
+    id, email_id, payload, content_hash, event_id, event_time, traceparent, tracestate,
     origin_topic, origin_partition, origin_offset, lane, event_fingerprint, seq, tenant_id
 )
 WHERE syncs.id = arrival.id

@@ -58,7 +58,7 @@ SELECT pg_try_advisory_lock($1, $2)
 -- name: results
 -- What is remembered of the results of settled syncs.
 SELECT syncs.id, syncs.tenant_id, kind, email_id, stop_sale_id, voucher_no, syncs.generation, attempts,
-       event_id, origin_topic, origin_partition, origin_offset, traceparent, state, syncs.sedna_rec_id,
+       event_id, origin_topic, origin_partition, origin_offset, traceparent, tracestate, state, syncs.sedna_rec_id,
        sedna_hotel_id, adopted, syncs.error_code, syncs.error_message, error_details, result_message,
        result_event, payload ->> 'hotel_name' AS hotel_name,
        coalesce(attempt.finished_at, syncs.settled_at) AS settled_at

@@ -27,8 +27,8 @@ SELECT kind, origin_partition, tenant_id, replayed FROM stream
 -- The next pending syncs of one stream, in order. Bounds instead of equalities: the order that they ask
 -- for is that of one index only, in which nothing else is in the way.
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
-       event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
-       dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
+       event_time, traceparent, tracestate, origin_topic, origin_partition, origin_offset, seq, lane,
+       generation, dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
        sedna_hotel_id, registered_at, replayed,
        replayed OR replay_id IS NOT NULL AS of_replay
 FROM syncs
@@ -42,8 +42,8 @@ LIMIT $6
 -- The next pending stop sales of a tenant whose hotel is not resolved yet, in order, before a place in the
 -- work.
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
-       event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
-       dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
+       event_time, traceparent, tracestate, origin_topic, origin_partition, origin_offset, seq, lane,
+       generation, dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
        sedna_hotel_id, registered_at, replayed,
        replayed OR replay_id IS NOT NULL AS of_replay
 FROM syncs
@@ -55,8 +55,8 @@ LIMIT $4
 -- name: earlier_in_lane
 -- The first pending syncs of a lane, in order, before a place in the work.
 SELECT id, tenant_id, kind, email_id, voucher_no, stop_sale_id, payload, doubted_payload, event_id,
-       event_time, traceparent, origin_topic, origin_partition, origin_offset, seq, lane, generation,
-       dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
+       event_time, traceparent, tracestate, origin_topic, origin_partition, origin_offset, seq, lane,
+       generation, dispatched_at, dispatch_token, in_doubt_since, attempts, next_attempt_at, sedna_rec_id,
        sedna_hotel_id, registered_at, replayed,
        replayed OR replay_id IS NOT NULL AS of_replay
 FROM syncs

@@ -15,6 +15,7 @@ from schemas import examples
 from schemas.inbound import DATA_OF, content_hash
 from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode
+from schemas.trace import TraceContext
 
 ORIGIN = Origin(topic="reservation.created", partition=3, offset=1207)
 EXAMPLES = {
@@ -56,7 +57,7 @@ def test_a_reservation_is_stored_with_its_voucher_as_identity_and_as_lane() -> N
     assert (arrival.email_id, arrival.voucher_no, arrival.stop_sale_id) == (42, "JNP123456", None)
     assert arrival.event_id == event["id"]
     assert arrival.event_time == datetime(2026, 5, 1, 9, 30, tzinfo=UTC)
-    assert arrival.traceparent == examples.TRACEPARENT
+    assert arrival.trace == TraceContext(examples.TRACEPARENT)
     assert arrival.origin == ORIGIN
 
 

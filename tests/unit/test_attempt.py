@@ -119,7 +119,7 @@ def sync(data: ReservationCreated | StopSaleCreated, *, doubt: datetime | None =
         stop_sale_id=data.stop_sale_id if isinstance(data, StopSaleCreated) else None,
         event_id="e1",
         event_time=None,
-        traceparent=None,
+        trace=None,
         origin=Origin(topic="t", partition=0, offset=1),
         registered_at=NOW,
         stored_lane=None,

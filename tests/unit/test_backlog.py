@@ -42,7 +42,7 @@ def pending(number: int, *, due_in: float | None = None, replayed: bool = False)
         doubted_payload=None,
         event_id=f"e{number}",
         event_time=None,
-        traceparent=None,
+        trace=None,
         origin=Origin(topic="reservations", partition=STREAM.partition, offset=number),
         seq=number,
         lane=f"voucher:V{number}",

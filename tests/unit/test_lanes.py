@@ -40,7 +40,7 @@ def sync(
         stop_sale_id=None,
         event_id=f"e{number}",
         event_time=None,
-        traceparent=None,
+        trace=None,
         origin=Origin(topic="reservation.created", partition=partition, offset=number),
         registered_at=registered_at,
         stored_lane=None,

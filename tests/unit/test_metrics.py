@@ -21,8 +21,9 @@ from consumer.metrics import (
     BacklogShare,
     Metrics,
 )
+from consumer.sedna.calls import CallDetails
 from consumer.sedna.errors import LoginRefused
-from consumer.sedna.exchange import RESULTS, CallDetails
+from consumer.sedna.exchange import RESULTS
 from consumer.sedna.operations import Operation
 from db.pool import Pool
 from db.records import TenantSettings

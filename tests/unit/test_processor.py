@@ -46,7 +46,7 @@ def stop_sale(number: int) -> Sync:
         stop_sale_id=number,
         event_id=f"e{number}",
         event_time=None,
-        traceparent=None,
+        trace=None,
         origin=Origin(topic="stopsale.created", partition=0, offset=number),
         registered_at=SystemClock().now(),
         stored_lane=None,

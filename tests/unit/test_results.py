@@ -13,6 +13,7 @@ from db.records import Origin, StoredResult
 from schemas.examples import TRACEPARENT
 from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode
+from schemas.trace import TraceContext
 
 TOPICS = Topics(synced="the.synced", failed="the.failed")
 NOW = datetime(2026, 11, 28, 12, 0, 0, 123456, UTC)
@@ -28,7 +29,7 @@ ABOUT = About(
     attempts=3,
     event_id="e1",
     origin=ORIGIN,
-    traceparent=TRACEPARENT,
+    trace=TraceContext(TRACEPARENT),
 )
 STORED = StoredResult(
     sync_id=7,
@@ -41,7 +42,7 @@ STORED = StoredResult(
     attempts=3,
     event_id="e1",
     origin=ORIGIN,
-    traceparent=TRACEPARENT,
+    trace=TraceContext(TRACEPARENT),
     state="synced",
     rec_id=823,
     hotel_id=18,

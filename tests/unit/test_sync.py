@@ -24,7 +24,7 @@ def sync(*, replayed: bool, event_time: datetime | None = LONG_AGO) -> Sync:
         stop_sale_id=None,
         event_id="e1",
         event_time=event_time,
-        traceparent=None,
+        trace=None,
         origin=Origin(topic="reservation.created", partition=3, offset=1),
         registered_at=NOW,
         stored_lane=None,

@@ -65,6 +65,7 @@ class Call:
     body: Any = field(repr=False)  #: parsed; `UNREADABLE` if it was no JSON; `None` if empty
     session_id: str | None = field(repr=False)
     traceparent: str | None
+    tracestate: str | None
 
     @property
     def step(self) -> int | None:
@@ -115,6 +116,7 @@ def read_call(request: Request) -> Call | None:
         body=_parse(request.body),
         session_id=_session_id(request.headers.get("cookie", "")),
         traceparent=request.headers.get("traceparent"),
+        tracestate=request.headers.get("tracestate"),
     )
 
 

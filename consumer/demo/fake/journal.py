@@ -26,6 +26,7 @@ class Entry:
     record_user: str | None
     hotel_id: int | None
     traceparent: str | None
+    tracestate: str | None
     monotonic_ns: int
     wall_ns: int
     fault: str | None = None
@@ -63,6 +64,7 @@ class Journal:
             record_user=call.record_user,
             hotel_id=call.hotel_id,
             traceparent=call.traceparent,
+            tracestate=call.tracestate,
             monotonic_ns=monotonic_ns(),
             wall_ns=time_ns(),
         )

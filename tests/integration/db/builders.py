@@ -22,12 +22,15 @@ from db.records import (
     StepOne,
 )
 from schemas.kinds import Kind
+from schemas.trace import TraceContext
 
 TENANT = "agency-7"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 #: The lease that every test of this folder begins with.
 HOLDING = Holding("reservation.created", 0, 7)
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACESTATE = "upstream=1,other=2"
+TRACE = TraceContext(TRACEPARENT, TRACESTATE)
 
 
 def reservation(voucher: str = "V1", *, offset: int = 0, **changes: Any) -> Arrival:
@@ -42,7 +45,7 @@ def reservation(voucher: str = "V1", *, offset: int = 0, **changes: Any) -> Arri
         content_hash=b"content",
         event_id=f"event-{voucher}-{offset}",
         event_time=NOW,
-        traceparent=TRACEPARENT,
+        trace=TRACE,
         origin=Origin(topic="reservation.created", partition=0, offset=offset),
         lane=f"voucher:{voucher}",
         fingerprint=b"bytes",
@@ -62,7 +65,7 @@ def stop_sale(number: int = 7, *, offset: int = 0, **changes: Any) -> Arrival:
         content_hash=b"content",
         event_id=f"event-{number}-{offset}",
         event_time=None,
-        traceparent=None,
+        trace=None,
         origin=Origin(topic="stopsale.created", partition=0, offset=offset),
         lane=None,
         fingerprint=b"bytes",

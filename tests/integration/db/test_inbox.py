@@ -16,6 +16,7 @@ from tests.integration.db.builders import (
     NOW,
     TENANT,
     TRACEPARENT,
+    TRACESTATE,
     insert,
     inserted,
     message,
@@ -68,7 +69,7 @@ async def test_everything_that_arrived_is_stored(pool: Pool) -> None:
     assert stored["payload"] == '{"adults": 2}'
     assert stored["content_hash"] == b"content"
     assert (stored["event_id"], stored["event_time"]) == ("event-V1-5", NOW)
-    assert stored["traceparent"] == TRACEPARENT
+    assert (stored["traceparent"], stored["tracestate"]) == (TRACEPARENT, TRACESTATE)
     assert (stored["origin_topic"], stored["origin_offset"]) == ("reservation.created", 5)
     assert (stored["lane"], stored["state"], stored["generation"]) == ("voucher:V1", "pending", 1)
     assert (stored["seq"], stored["registered_at"]) == (first.seq, first.registered_at)
@@ -162,7 +163,7 @@ async def test_a_failed_sync_is_tried_anew_with_what_has_arrived(pool: Pool) -> 
         email_id=43,
         payload='{"adults": 3}',
         content_hash=b"other",
-        traceparent=None,
+        trace=None,
         event_time=None,
         origin=Origin(topic="reservation.created.v2", partition=1, offset=9),
     )
@@ -177,6 +178,7 @@ async def test_a_failed_sync_is_tried_anew_with_what_has_arrived(pool: Pool) -> 
     assert (stored["payload"], stored["content_hash"]) == ('{"adults": 3}', b"other")
     assert (stored["email_id"], stored["event_id"]) == (43, "event-V1-9")
     assert (stored["event_time"], stored["traceparent"]) == (None, None)
+    assert stored["tracestate"] is None
     assert (stored["origin_topic"], stored["origin_partition"], stored["origin_offset"]) == (
         "reservation.created.v2",
         1,

@@ -14,7 +14,7 @@ from tests.integration.db.builders import (
     HOLDING,
     NOW,
     TENANT,
-    TRACEPARENT,
+    TRACE,
     insert,
     inserted,
     lane_of,
@@ -132,7 +132,7 @@ async def test_a_loaded_sync_is_as_it_was_registered_and_as_far_as_it_has_come(p
     assert (loaded.email_id, loaded.voucher_no, loaded.stop_sale_id) == (42, "V1", None)
     assert (loaded.payload, loaded.lane) == ('{"adults": 2}', "voucher:V1")
     assert (loaded.event_id, loaded.event_time) == ("event-V1-5", NOW)
-    assert loaded.traceparent == TRACEPARENT
+    assert loaded.trace == TRACE
     assert loaded.origin == Origin(topic="reservation.created", partition=0, offset=5)
     assert (loaded.attempts, loaded.next_attempt_at) == (2, later)
     assert (loaded.dispatched_at, loaded.in_doubt_since, loaded.sedna_rec_id) == (None, None, None)

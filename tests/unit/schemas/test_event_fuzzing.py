@@ -25,7 +25,10 @@ headers = st.lists(
         st.one_of(
             st.text(max_size=12),
             st.sampled_from(
-                ["content-type", "traceparent", "ce_id", "ce_type", "ce_tenantid", "CE_time"]
+                [
+                    *("content-type", "traceparent", "tracestate"),
+                    *("ce_id", "ce_type", "ce_tenantid", "CE_time"),
+                ]
             ),
         ),
         st.one_of(
@@ -53,7 +56,15 @@ def check(
         assert key is not None
         assert read.tenant_id == key.decode()
         assert is_tenant_id(read.tenant_id)
-        storable([read.id, read.source, read.subject, read.traceparent, to_json(read.data)])
+        storable(
+            [
+                read.id,
+                read.source,
+                read.subject,
+                read.trace and read.trace.fields(),
+                to_json(read.data),
+            ]
+        )
         content_hash(read.data)
 
 

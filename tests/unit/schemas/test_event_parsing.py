@@ -15,6 +15,7 @@ from schemas.inbound import ReservationCreated, StopSaleCreated
 from schemas.kinds import Kind
 from schemas.problems import MAX_PROBLEM_CHARACTERS, MAX_PROBLEMS
 from schemas.reading import MAX_EVENT_BYTES
+from schemas.trace import TraceContext
 
 Headers = list[tuple[str, bytes]]
 
@@ -88,7 +89,7 @@ def test_a_structured_event_is_read_whole() -> None:
         time=datetime(2026, 5, 1, 9, 30, tzinfo=UTC),
         tenant_id="agency-7",
         subject="reservation/42",
-        traceparent=TRACE,
+        trace=TraceContext(TRACE),
         data=ReservationCreated.from_json(json.dumps(event()["data"])),
     )
 
@@ -314,12 +315,20 @@ def test_time_and_subject_may_be_absent_or_null() -> None:
 
 
 def test_a_trace_comes_from_the_header_before_the_attribute() -> None:
-    header = ("TraceParent", OTHER_TRACE.encode())
-    assert parse(event(), headers=[*STRUCTURED, header]).traceparent == OTHER_TRACE
-    assert parse(event(traceparent=TRACE), headers=[*STRUCTURED, header]).traceparent == OTHER_TRACE
-    assert parse(event(traceparent=TRACE)).traceparent == TRACE
-    value, headers = binary(event(traceparent=TRACE))
-    assert parse(value, headers=headers).traceparent == TRACE
+    header, ours = ("TraceParent", OTHER_TRACE.encode()), TraceContext(OTHER_TRACE)
+    assert parse(event(), headers=[*STRUCTURED, header]).trace == ours
+    attributes = event(traceparent=TRACE, tracestate="a=1")
+    assert parse(attributes, headers=[*STRUCTURED, header]).trace == ours
+    assert parse(attributes).trace == TraceContext(TRACE, "a=1")
+    value, headers = binary(attributes)
+    assert parse(value, headers=headers).trace == TraceContext(TRACE, "a=1")
+
+
+def test_the_state_of_a_trace_comes_with_it() -> None:
+    state = ("TraceState", b"upstream=1, other=2")
+    headers = [*STRUCTURED, ("traceparent", TRACE.encode()), state]
+    assert parse(event(), headers=headers).trace == TraceContext(TRACE, "upstream=1,other=2")
+    assert parse(event(), headers=[*STRUCTURED, state]).trace is None
 
 
 @pytest.mark.parametrize(
@@ -336,16 +345,29 @@ def test_a_trace_comes_from_the_header_before_the_attribute() -> None:
     ],
 )
 def test_a_trace_of_another_form_is_left_out(text: str) -> None:
-    assert parse(event(traceparent=text)).traceparent is None
+    assert parse(event(traceparent=text)).trace is None
     header = ("traceparent", text.encode())
-    assert parse(event(), headers=[*STRUCTURED, header]).traceparent is None
+    assert parse(event(), headers=[*STRUCTURED, header]).trace is None
 
 
 def test_a_trace_that_is_no_text_or_comes_twice_is_left_out() -> None:
-    assert parse(event(traceparent=[{"a": 1}])).traceparent is None
+    assert parse(event(traceparent=[{"a": 1}])).trace is None
     twice = [("traceparent", TRACE.encode()), ("traceparent", OTHER_TRACE.encode())]
-    assert parse(event(), headers=[*STRUCTURED, *twice]).traceparent is None
-    assert parse(event(), headers=[*STRUCTURED, ("traceparent", b"\xff")]).traceparent is None
+    assert parse(event(), headers=[*STRUCTURED, *twice]).trace is None
+    assert parse(event(), headers=[*STRUCTURED, ("traceparent", b"\xff")]).trace is None
+
+
+def test_a_trace_that_cannot_be_read_makes_no_event_invalid() -> None:
+    value, headers = binary(event())
+    for name in ("ce_traceparent", "ce_tracestate"):
+        assert parse(value, headers=[*headers, (name, b"\xff")]).trace is None
+        assert parse(value, headers=[*headers, (name, b"1"), (name, b"2")]).trace is None
+    with_state = [*STRUCTURED, ("traceparent", TRACE.encode())]
+    for state in (b"\xff", b"no list", b"a=1,b"):
+        read = parse(event(), headers=[*with_state, ("tracestate", state)])
+        assert read.trace == TraceContext(TRACE)
+    twice = [*with_state, ("tracestate", b"a=1"), ("tracestate", b"a=2")]
+    assert parse(event(), headers=twice).trace == TraceContext(TRACE)
 
 
 @pytest.mark.parametrize(
@@ -465,7 +487,7 @@ def test_an_event_with_half_a_surrogate_pair_still_names_its_reservation() -> No
     invalid = refuse(event(comment="\ud83d", traceparent=TRACE))
     assert invalid.item_id == 42
     assert invalid.event_id == event()["id"]
-    assert invalid.traceparent == TRACE
+    assert invalid.trace == TraceContext(TRACE)
 
 
 def test_an_event_without_a_tenant_still_names_its_reservation() -> None:

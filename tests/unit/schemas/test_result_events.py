@@ -25,9 +25,11 @@ from schemas.outcomes import (
     settlement_event_id,
 )
 from schemas.storable import MAX_TEXT_CHARACTERS, storable_json, storable_text
+from schemas.trace import TraceContext
 
 ORIGIN = Origin(event_id="e-1", topic="reservation.created", partition=3, offset=12)
 NOW = datetime(2026, 5, 1, 9, 30, 0, 123_456, tzinfo=UTC)
+TRACE = TraceContext(examples.TRACEPARENT, "upstream=1,other=2")
 EVENT_ID = settlement_event_id(1, 1)
 
 
@@ -70,14 +72,14 @@ def published(
     *,
     tenant_id: str = "agency-7",
     time: datetime = NOW,
-    traceparent: str | None = None,
+    trace: TraceContext | None = None,
 ) -> ResultMessage:
     return result_event(
         result=result,
         tenant_id=tenant_id,
         event_id=EVENT_ID,
         time=time,
-        traceparent=traceparent,
+        trace=trace,
     )
 
 
@@ -149,9 +151,18 @@ def test_what_is_unknown_of_an_unreadable_event_is_absent(kind: Kind) -> None:
 
 
 def test_the_trace_of_the_event_is_carried_on() -> None:
-    message = published(synced(), traceparent=examples.TRACEPARENT)
+    message = published(synced(), trace=TRACE)
     assert ("traceparent", examples.TRACEPARENT.encode()) in message.headers
-    assert json.loads(message.value)["traceparent"] == examples.TRACEPARENT
+    assert ("tracestate", b"upstream=1,other=2") in message.headers
+    envelope = json.loads(message.value)
+    assert envelope["traceparent"] == examples.TRACEPARENT
+    assert envelope["tracestate"] == "upstream=1,other=2"
+
+
+def test_a_trace_without_a_state_has_none_in_the_result() -> None:
+    message = published(synced(), trace=TraceContext(examples.TRACEPARENT))
+    assert "tracestate" not in dict(message.headers)
+    assert "tracestate" not in json.loads(message.value)
 
 
 def test_the_time_of_a_result_is_in_utc() -> None:
@@ -197,12 +208,12 @@ RESULTS = [
 ]
 
 
-@pytest.mark.parametrize("traceparent", [None, examples.TRACEPARENT])
+@pytest.mark.parametrize("trace", [None, TraceContext(examples.TRACEPARENT), TRACE])
 @pytest.mark.parametrize("result", RESULTS)
 def test_results_obey_their_published_schema(
-    result: SednaSynced | SednaFailed, traceparent: str | None
+    result: SednaSynced | SednaFailed, trace: TraceContext | None
 ) -> None:
-    message = published(result, traceparent=traceparent)
+    message = published(result, trace=trace)
     validator = Draft202012Validator(
         document(message.type), format_checker=Draft202012Validator.FORMAT_CHECKER
     )
@@ -211,7 +222,7 @@ def test_results_obey_their_published_schema(
 
 @pytest.mark.parametrize("result", RESULTS)
 def test_results_are_read_by_the_official_sdk(result: SednaSynced | SednaFailed) -> None:
-    message = published(result, traceparent=examples.TRACEPARENT)
+    message = published(result, trace=TRACE)
 
     read = kafka.from_kafka_event(
         kafka.KafkaMessage(headers=dict(message.headers), key=message.key, value=message.value)

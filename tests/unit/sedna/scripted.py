@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl
 import httpx2
 from typing_extensions import override
 
+from consumer.sedna.calls import CallDetails
 from consumer.sedna.client import SednaClient
-from consumer.sedna.exchange import CallDetails, Exchange, Timeouts
+from consumer.sedna.exchange import Exchange, Timeouts
 from consumer.sedna.gate import Gate
 from consumer.sedna.secrets import Credentials
 from consumer.sedna.sent import with_fact
