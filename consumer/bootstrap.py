@@ -39,7 +39,7 @@ from consumer.rebalance import Drain, RebalanceListener
 from consumer.registrar import Registrar
 from consumer.results import Topics
 from consumer.retrying import Retrying
-from consumer.sedna.calls import CallDetails
+from consumer.sedna.calls import CallDetails, TraceCall, Untraced
 from consumer.sedna.catalogue import Catalogue
 from consumer.sedna.client import SednaClient
 from consumer.sedna.exchange import Exchange, Timeouts
@@ -51,6 +51,7 @@ from consumer.service import Service
 from consumer.settings import Settings
 from consumer.settler import Settler
 from consumer.sync import Sync
+from consumer.tracing import Tracing, is_wanted
 from consumer.verdict import Policy
 from consumer.watchdog import Watchdog
 from db import migrate
@@ -81,6 +82,7 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
     clock = SystemClock()
     metrics = Metrics()
     client_id = f"sedna-sync-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    tracing = build_tracing(os.environ, instance=client_id)
     consumer = build_consumer(settings, client_id=client_id)
     delivery = Delivery(
         build=lambda: build_producer(settings, client_id=client_id),
@@ -103,7 +105,9 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
         max_in_flight=settings.max_in_flight,
         max_in_flight_per_tenant=settings.max_in_flight_per_tenant,
     )
-    publisher = Publisher(pool=pool, delivery=delivery, ownership=ownership, leases=leases)
+    publisher = Publisher(
+        pool=pool, delivery=delivery, ownership=ownership, leases=leases, tracing=tracing
+    )
 
     def on_settled(sync: Sync, code: ErrorCode | None) -> None:
         metrics.settled(sync.kind, code, (clock.now() - sync.awaited_since).total_seconds())
@@ -133,7 +137,11 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
     accounts = Accounts(
         pool=pool,
         build=AccountBuilder(
-            settings=settings, clock=clock, environ=os.environ, observe=metrics.called
+            settings=settings,
+            clock=clock,
+            environ=os.environ,
+            observe=metrics.called,
+            trace=tracing.call,
         ),
         gates=gates,
         on_loaded=lanes.set_limit,
@@ -155,6 +163,7 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
             doubt_window=settings.doubt_window,
             give_up_after=settings.give_up_after,
         ),
+        tracing=tracing,
         clear_way=ahead.clear,
         on_room=backlog.drained,
         on_let_go=backlog.look,
@@ -186,6 +195,7 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
         kinds=kinds,
         backlog=backlog,
         publisher=publisher,
+        tracing=tracing,
     )
     drain = Drain(
         ownership=ownership,
@@ -281,6 +291,7 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
         ),
         api_pool=api_pool,
         readiness=readiness,
+        tracing=tracing,
     )
 
 
@@ -295,6 +306,33 @@ async def _open_pools(database_url: str) -> tuple[Pool, Pool]:
     except BaseException:
         await pool.close()
         raise
+
+
+def build_tracing(environ: Mapping[str, str], *, instance: str) -> Tracing:
+    """Who traces: nobody, unless OpenTelemetry's own variables ask for it.
+
+    A platform may set them for all that it runs, so that what is not installed only warns.
+
+    Args:
+        environ: the environment.
+        instance: this process' name.
+
+    Raises:
+        SettingsError: one of them cannot be used.
+    """
+    if not is_wanted(environ):
+        return Tracing()
+    try:
+        from consumer import otel  # noqa: PLC0415  # an extra, and paid for by who wants it alone
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        _log.warning(
+            "tracing_not_installed",
+            do="pip install 'sedna-sync[otel]', or set OTEL_SDK_DISABLED=true",
+        )
+        return Tracing()
+    return otel.build(instance=instance)
 
 
 def _breaker_policy(settings: Settings) -> BreakerPolicy:
@@ -338,8 +376,9 @@ class AccountBuilder:
         clock: Clock,
         environ: Mapping[str, str],
         observe: Callable[[CallDetails], None] = lambda _: None,
+        trace: TraceCall = Untraced,
     ) -> None:
-        """Build it; `observe` is told what each request came to.
+        """Build it; `trace` is told of each request as it begins, `observe` what it came to.
 
         Raises:
             ValueError: there are no ENCRYPTION_KEYS.
@@ -351,6 +390,7 @@ class AccountBuilder:
         self._clock = clock
         self._environ = environ
         self._observe = observe
+        self._trace = trace
         self._ssl_context = build_ssl_context()
 
     def __call__(
@@ -403,6 +443,7 @@ class AccountBuilder:
             clock=self._clock.elapsed,
             observe=self._observe,
             gate=gate,
+            trace=self._trace,
         )
         session = Session(
             exchange=exchange,

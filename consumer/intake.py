@@ -21,6 +21,7 @@ from consumer.persistence import persistently
 from consumer.publisher import Publisher
 from consumer.registrar import Registrar
 from consumer.retry import backoff
+from consumer.tracing import Tracing
 from db.errors import DatabaseUnavailable
 from schemas.kinds import Kind
 
@@ -76,6 +77,7 @@ class Intake:
         kinds: Mapping[str, Kind],
         backlog: Backlog,
         publisher: Publisher,
+        tracing: Tracing,
     ) -> None:
         self._consumer = consumer
         self._registrar = registrar
@@ -84,6 +86,7 @@ class Intake:
         self._topics = {kind: topic for topic, kind in kinds.items()}
         self._backlog = backlog
         self._publisher = publisher
+        self._tracing = tracing
         self._stopping = False
         self._batch: asyncio.Task[None] | None = None  # between reading and commit
         self._giving_up = asyncio.Event()  # set: a batch that Postgres does not take is let go
@@ -200,16 +203,8 @@ class Intake:
         return taken
 
     async def _take_in(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
-        readable: list[Readable] = []
-        unreadable: list[Unreadable] = []
-        for partition, records in fetched.items():
-            kind = self._kinds[partition.topic]
-            for record in records:
-                match read(plain(kind, record)):
-                    case Readable() as event:
-                        readable.append(event)
-                    case Unreadable() as event:
-                        unreadable.append(event)
+        batch = self._tracing.batch()
+        readable, unreadable = batch.read(*self._read_all(fetched))
         try:
             registration = await persistently(
                 lambda: self._registrar.register(readable, unreadable),
@@ -217,8 +212,10 @@ class Intake:
                 unless=self._giving_up,
             )
         except DatabaseUnavailable:
+            batch.given_up("Postgres is away")
             _log.warning("batch_given_up", why="Postgres is away")
             return
+        batch.registered(registration.fates)
         for event in unreadable:
             _log.warning(
                 "event_rejected",
@@ -235,6 +232,21 @@ class Intake:
             self._publisher.written(registration.first_outbox_id)
         # Committed after register: a crash here replays, and never loses.
         await self._commit({part: some[-1].offset + 1 for part, some in fetched.items()})
+
+    def _read_all(
+        self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]
+    ) -> tuple[list[Readable], list[Unreadable]]:
+        readable: list[Readable] = []
+        unreadable: list[Unreadable] = []
+        for partition, records in fetched.items():
+            kind = self._kinds[partition.topic]
+            for record in records:
+                match read(plain(kind, record)):
+                    case Readable() as event:
+                        readable.append(event)
+                    case Unreadable() as event:
+                        unreadable.append(event)
+        return readable, unreadable
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         try:

@@ -29,6 +29,8 @@ from consumer.sedna.errors import AccountPaused
 from consumer.sedna.matching import Hotel
 from consumer.settler import Settler
 from consumer.sync import UNRESOLVED_LANE, Sync, reservation_lane, stop_sale_lane
+from consumer.tracing import Attempt as AttemptTrace
+from consumer.tracing import Tracing
 from consumer.verdict import (
     Failed,
     InDoubt,
@@ -81,6 +83,7 @@ class Processor:
         owner: str,
         clock: Clock,
         policy: Policy,
+        tracing: Tracing,
         clear_way: Callable[[Sync], Awaitable[Way]],
         on_room: Callable[[], None],
         on_let_go: Callable[[], None],
@@ -93,6 +96,7 @@ class Processor:
         self._leases = leases
         self._clock = clock
         self._policy = policy
+        self._tracing = tracing
         self._clear_way = clear_way
         self._on_room = on_room  # a sync has left the lanes, or waits in them: others may come in
         self._on_let_go = on_let_go  # one has left that is not done: it is to be looked for
@@ -163,22 +167,31 @@ class Processor:
         if not self._leases.holds(sync.lease):
             self._let_go(sync)
             return
+        with self._tracing.attempt(sync) as trace:
+            try:
+                await self._process(sync, trace)
+            except NotYet as early:
+                self._lanes.hold(sync.tenant_id, early.at)
+                self._lanes.put_back(sync)
+            except (NotOurs, NotOurTurn, OtherLane) as error:
+                trace.gave_way(error)
+                sync.waiting_since = self._clock.now()
+                await self._give_way(sync, error)
+
+    async def _give_way(self, sync: Sync, error: NotOurs | NotOurTurn | OtherLane) -> None:
+        match error:
+            case NotOurs():
+                self._let_go(sync)
+            case NotOurTurn():
+                await self._wait_for_turn(sync)
+            case OtherLane(hotel=hotel):
+                self._lanes.move(sync, self._stop_sale_lane(sync, hotel))
+            case never:
+                assert_never(never)
+
+    async def _process(self, sync: Sync, trace: AttemptTrace) -> None:
         started_at = self._clock.now()
-        try:
-            outcome = await self._attempt(sync)
-        except NotOurs:
-            self._let_go(sync)
-            return
-        except NotOurTurn:
-            await self._wait_for_turn(sync)
-            return
-        except OtherLane as other:
-            self._lanes.move(sync, self._stop_sale_lane(sync, other.hotel))
-            return
-        except NotYet as early:
-            self._lanes.hold(sync.tenant_id, early.at)
-            self._lanes.put_back(sync)
-            return
+        outcome = await self._attempt(sync)
         self._lanes.landed(sync)
         finished_at = self._clock.now()
         verdict = decide(
@@ -190,6 +203,8 @@ class Processor:
             policy=self._policy,
             jitter=self._jitter(),
         )
+        trace.came_to(verdict)
+        sync.waiting_since = finished_at
         await self._follow(sync, verdict, started_at, finished_at)
 
     async def _attempt(self, sync: Sync) -> Outcome:
@@ -232,9 +247,10 @@ class Processor:
         if isinstance(verdict, Waits):
             self._wait_for_tenant(sync)
             return
-        settled = await self._settler.settle(
-            sync, verdict, started_at=started_at, finished_at=finished_at
-        )
+        with self._tracing.settling(sync, verdict):
+            settled = await self._settler.settle(
+                sync, verdict, started_at=started_at, finished_at=finished_at
+            )
         if not settled:
             log.warning("settled_elsewhere", verdict=type(verdict).__name__)
             self._let_go(sync)

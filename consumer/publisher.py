@@ -19,6 +19,7 @@ from consumer.logs import get_logger
 from consumer.ownership import Ownership, Place
 from consumer.persistence import persistently
 from consumer.retry import backoff
+from consumer.tracing import Tracing
 from db import outbox
 from db.pool import Pool
 
@@ -40,11 +41,13 @@ class Publisher:
         delivery: Delivery,
         ownership: Ownership,
         leases: Leases,
+        tracing: Tracing,
     ) -> None:
         self._pool = pool
         self._delivery = delivery
         self._ownership = ownership
         self._leases = leases
+        self._tracing = tracing
         self._after = 0  # messages up to here are acknowledged
         self._some = asyncio.Event()
         self._empty = asyncio.Event()
@@ -100,7 +103,8 @@ class Publisher:
         )
         if not rows:
             return False
-        await self._delivery.send(rows)
+        with self._tracing.publishing(rows):
+            await self._delivery.send(rows)
         ids = [row.id for row in rows]
         await persistently(lambda: outbox.delete(self._pool, ids), what="emptying the outbox")
         if self._after == after:

@@ -41,6 +41,7 @@ class Registration:
     syncs: list[Sync] = field(default_factory=list)  #: work to do, new or tried anew
     seen: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     #: how many of each kind were `registered`, `duplicate`, `conflict` or `rejected`
+    fates: list[Fate] = field(default_factory=list)  #: of the readable ones
     first_outbox_id: int | None = None  #: None: nothing was answered
 
 
@@ -76,7 +77,7 @@ class Registrar:
         """
         done = Registration()
         async with inbox.registration(self._pool) as transaction:
-            fates = await self.place(transaction, readable, compare=compare)
+            done.fates = fates = await self.place(transaction, readable, compare=compare)
             waiting = [
                 (fate.event.arrival.tenant_id, fate.known.id)
                 for fate in fates

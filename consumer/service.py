@@ -21,6 +21,7 @@ from consumer.publisher import Publisher
 from consumer.readiness import Readiness
 from consumer.rebalance import Drain, RebalanceListener
 from consumer.settler import Settler
+from consumer.tracing import Tracing
 from consumer.watchdog import ConsumerStalled, Watchdog
 from db.pool import Pool
 
@@ -57,6 +58,7 @@ class Service:
         api: ApiServer,
         api_pool: Pool,
         readiness: Readiness,
+        tracing: Tracing,
     ) -> None:
         self._pool = pool
         self._consumer = consumer
@@ -79,6 +81,7 @@ class Service:
         self._api = api
         self._api_pool = api_pool
         self._readiness = readiness
+        self._tracing = tracing
         self._stop = asyncio.Event()
         self._failure: ConsumerStalled | KafkaError | None = None  # why reading has ended
 
@@ -183,6 +186,7 @@ class Service:
         await self._delivery.close()
         self._api.close()
         await self._accounts.aclose()
+        await self._tracing.aclose()
         for pool in (self._api_pool, self._pool):
             with suppress(TimeoutError):
                 async with asyncio.timeout(_GOODBYE):

@@ -16,7 +16,8 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 _PINS = {
     "runtime": [],
     "demo": ["--extra", "demo"],
-    "dev": ["--extra", "demo", "--group", "dev"],
+    "otel": ["--extra", "otel"],
+    "dev": ["--extra", "demo", "--extra", "otel", "--group", "dev"],
 }
 _OPTIONS = [
     *("--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url"),

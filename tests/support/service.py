@@ -112,6 +112,8 @@ class World:
     group_id: str
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    #: Variables of the environment that are not the service's own, such as OpenTelemetry's.
+    variables: dict[str, str] = field(default_factory=dict)
     #: What is run as `sedna-sync`.
     program: list[str] = field(
         default_factory=lambda: [str(Path(sys.executable).parent / "sedna-sync")]
@@ -122,7 +124,11 @@ class World:
 
     def environment(self, **settings: Any) -> dict[str, str]:
         """The variables of a service, nothing of the machine's own settings among them."""
-        own = {name: value for name, value in os.environ.items() if "SEDNA_SYNC_" not in name}
+        own = {
+            name: value
+            for name, value in os.environ.items()
+            if "SEDNA_SYNC_" not in name and not name.startswith("OTEL_")
+        }
         values = {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
             "KAFKA_GROUP_ID": self.group_id,
@@ -139,7 +145,11 @@ class World:
             **self.settings,
             **settings,
         }
-        return own | {f"SEDNA_SYNC_{name}": str(value) for name, value in values.items()}
+        return (
+            own
+            | self.variables
+            | {f"SEDNA_SYNC_{name}": str(value) for name, value in values.items()}
+        )
 
     async def start_after_kill(self, **settings: Any) -> ServiceProcess:
         """Start a service in the place of one that was killed.

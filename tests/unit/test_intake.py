@@ -22,6 +22,7 @@ from consumer.intake import Intake
 from consumer.ownership import Ownership
 from consumer.publisher import Publisher
 from consumer.registrar import Registrar, Registration
+from consumer.tracing import Tracing
 from db.errors import DatabaseError, DatabaseUnavailable
 from schemas.kinds import Kind
 from tests.support.events import reservation
@@ -117,6 +118,7 @@ class World:
             kinds={TOPIC: Kind.RESERVATION},
             backlog=cast("Backlog", Nobody()),
             publisher=cast("Publisher", Nobody()),
+            tracing=Tracing(),
         )
 
     def own(self) -> None:

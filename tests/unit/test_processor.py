@@ -15,6 +15,7 @@ from consumer.outcome import Outcome, Refused
 from consumer.processor import Processor
 from consumer.sedna.matching import Hotel
 from consumer.sync import Sync, stop_sale_lane
+from consumer.tracing import Tracing
 from consumer.verdict import Policy
 from db import work
 from db.pool import Pool
@@ -81,6 +82,7 @@ async def test_the_lane_of_what_has_left_is_not_kept_for_the_next_mark(
         owner="this",
         clock=SystemClock(),
         policy=Policy(retry_base=1, retry_cap=300, doubt_window=120, give_up_after=86400),
+        tracing=Tracing(),
         clear_way=AsyncMock(),
         on_room=Mock(),
         on_let_go=Mock(),

@@ -19,6 +19,7 @@ from consumer.ownership import Lease, Ownership
 from consumer.processor import Processor
 from consumer.sedna.matching import Hotel, HotelIndex
 from consumer.sync import UNRESOLVED_LANE, Sync, from_row, stop_sale_lane
+from consumer.tracing import Tracing
 from consumer.verdict import Policy
 from db import work
 from db.pool import Pool
@@ -77,6 +78,7 @@ class Owner:
             owner="this",
             clock=self.clock,
             policy=Policy(retry_base=1, retry_cap=300, doubt_window=120, give_up_after=86400),
+            tracing=Tracing(),
             clear_way=self.ahead.clear,
             on_room=Mock(),
             on_let_go=Mock(),

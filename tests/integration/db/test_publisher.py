@@ -12,6 +12,7 @@ from consumer.delivery import Delivery
 from consumer.leases import Leases
 from consumer.ownership import Ownership, Place
 from consumer.publisher import Publisher
+from consumer.tracing import Tracing
 from db import outbox
 from db.inbox import registration
 from db.pool import Pool
@@ -67,6 +68,7 @@ async def test_what_was_not_acknowledged_stays_and_goes_out_again_as_a_whole(
         delivery=kafka.of(pool),
         ownership=ownership,
         leases=cast("Leases", Held()),
+        tracing=Tracing(),
     )
 
     publishing = asyncio.create_task(publisher.run())

@@ -9,6 +9,7 @@ from consumer.clock import SystemClock
 from consumer.lanes import Lanes
 from consumer.processor import Processor
 from consumer.sync import from_row
+from consumer.tracing import Tracing
 from consumer.verdict import Policy
 from db import work
 from db.pool import Pool
@@ -46,6 +47,7 @@ async def refused(pool: Pool, place: Registered, *, marked_meanwhile: bool = Fal
         owner="this",
         clock=SystemClock(),
         policy=Policy(retry_base=1, retry_cap=300, doubt_window=120, give_up_after=86400),
+        tracing=Tracing(),
         clear_way=AsyncMock(),
         on_room=Mock(),
         on_let_go=let_go,
