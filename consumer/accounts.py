@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +38,13 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 
 class TenantNotConfigured(Exception):
     """The tenant has no account here, or it is switched off; the message says which."""
+
+
+class Unusable(StrEnum):
+    """Why nothing can be sent for a tenant that has an account."""
+
+    SEALED = "password_unreadable"  #: what is stored opens with none of the keys
+    ADDRESS = "address_unusable"  #: it is no URL, or the proxy for it is none
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -96,6 +104,7 @@ class Accounts:
         self._on_loaded = on_loaded  # told the tenant and its own cap in flight
         self._accounts: dict[str, Account] = {}
         self._refused: dict[str, TenantNotConfigured] = {}
+        self._unusable: dict[str, Unusable] = {}
         self._loading: dict[str, SingleFlight[Account]] = {}
         self._changes = 0  # counts what was forgotten, so that a load can tell that it is stale
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,6 +112,10 @@ class Accounts:
     def cached(self, tenant_id: str) -> Account | None:
         """A tenant's account if it is in memory."""
         return self._accounts.get(tenant_id)
+
+    def unusable(self) -> dict[str, str]:
+        """The tenants whose account could not be made, and why; may be asked in another thread."""
+        return dict(self._unusable)
 
     async def get(self, tenant_id: str) -> Account:
         """A tenant's account.
@@ -139,6 +152,7 @@ class Accounts:
                 gate = await self._gates.of(settings)
             if self._changes == changes:
                 break
+        self._unusable.pop(tenant_id, None)
         if settings is None or gate is None:
             self._gates.drop(tenant_id)
             refused = TenantNotConfigured(
@@ -152,7 +166,16 @@ class Accounts:
                 self._refused.clear()
             self._refused[tenant_id] = refused
             raise refused
-        account = self._build(settings, {each.name_key: each.hotel_id for each in mappings}, gate)
+        try:
+            account = self._build(
+                settings, {each.name_key: each.hotel_id for each in mappings}, gate
+            )
+        except CannotDecrypt:
+            self._unusable[tenant_id] = Unusable.SEALED
+            raise
+        except ValueError:
+            self._unusable[tenant_id] = Unusable.ADDRESS
+            raise
         self._accounts[tenant_id] = account
         self._on_loaded(tenant_id, settings.max_in_flight)
         return account

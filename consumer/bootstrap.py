@@ -211,7 +211,7 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
     standing = ServiceStanding(
         backlog=BacklogGauges(pool=pool, leases=leases, clock=clock),
         lag=LagGauges(consumer=consumer, ownership=ownership, topics=topics),
-        blocked=gates.reasons,
+        blocked=lambda: accounts.unusable() | gates.reasons(),
         worked_for=lambda: [stream.tenant_id for stream in backlog.streams()],
     )
     metrics.show(standing)

@@ -184,7 +184,7 @@ class ServiceStanding:
     ) -> None:
         self._backlog = backlog
         self._lag = lag
-        self._blocked = blocked  # the tenants whose breaker is open here, and why
+        self._blocked = blocked  # the tenants for which nothing can be sent here, and why
         self._worked_for = worked_for  # the tenants that have work in our partitions
 
     def look(self) -> None:

@@ -63,7 +63,7 @@ class Standing(Protocol):
         """Events that are not read yet, by topic and partition, as far as it is known."""
 
     def blocked(self) -> Mapping[str, str]:
-        """The tenants whose breaker is open, and why."""
+        """The tenants for which nothing is sent, and why."""
 
 
 class Metrics:
@@ -229,8 +229,8 @@ class _StandingGauges(Collector):
             ),
             _gauge(
                 "tenant_blocked",
-                "1 for each tenant whose breaker is open: nothing is sent for it, but for a probe "
-                "now and then.",
+                "1 for each tenant whose breaker is open, or whose account cannot be used: nothing "
+                "is sent for it, but for a probe now and then.",
                 ["tenant", "reason"],
                 [(which, 1) for which in blocked.items()],
             ),

@@ -191,20 +191,30 @@ async def test_callers_who_send_nothing_do_not_stop_the_work(world: WorldFactory
 async def test_prometheus_is_shown_what_was_done_and_which_tenant_is_blocked(
     world: WorldFactory,
 ) -> None:
-    async with world([account("a"), account("locked")]) as here:
+    async with world([account("a"), account("locked"), account("sealed"), account("lost")]) as here:
         here.fake.faults.add(Fault(kind=FaultKind.REFUSE_LOGIN, account="locked"))
+        for change in (
+            "sedna_password_encrypted = 'moved'::bytea WHERE tenant_id = 'sealed'",
+            "sedna_api_url = 'nowhere' WHERE tenant_id = 'lost'",
+        ):
+            await here.query(f"UPDATE tenant_settings SET {change}")
         service = await here.start()
         await here.publish_reservations([("a", reservation("a", 1)), ("a", b"no event")])
-        await here.publish_reservations([("locked", reservation("locked", 2))])
+        await here.publish_reservations(
+            (tenant, reservation(tenant, 2)) for tenant in ("locked", "sealed", "lost")
+        )
         await here.until_value(1, "SELECT count(*) FROM tenant_breakers")
+        await service.until_logged("postponed", times=2)
         await here.until_settled(1)
         async with called(service, None) as http:
             shown = (await http.get("/metrics")).text.splitlines()
     topic = here.topics.reservations
     for line in (
-        f'sedna_sync_events_total{{outcome="registered",topic="{topic}"}} 2.0',
+        f'sedna_sync_events_total{{outcome="registered",topic="{topic}"}} 4.0',
         f'sedna_sync_events_total{{outcome="rejected",topic="{topic}"}} 1.0',
         'sedna_sync_settled_total{code="",kind="reservation",outcome="synced"} 1.0',
         'sedna_sync_tenant_blocked{reason="login_refused",tenant="locked"} 1.0',
+        'sedna_sync_tenant_blocked{reason="password_unreadable",tenant="sealed"} 1.0',
+        'sedna_sync_tenant_blocked{reason="address_unusable",tenant="lost"} 1.0',
     ):
         assert line in shown

@@ -11,6 +11,7 @@ from functools import cache
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from consumer.accounts import Unusable
 from consumer.breaker import Reason
 from consumer.metrics import BacklogShare, Metrics
 from schemas.kinds import Kind
@@ -36,7 +37,8 @@ class _Everything:
         return {(topic, 0): 1 for topic in _TOPICS.values()}
 
     def blocked(self) -> Mapping[str, str]:
-        return {f"agency-{number}": reason.value for number, reason in enumerate(Reason)}
+        reasons = [*Reason, *Unusable]
+        return {f"agency-{number}": reason.value for number, reason in enumerate(reasons)}
 
 
 @cache

@@ -6,6 +6,7 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from consumer.accounts import Accounts
+from consumer.credentials import CannotDecrypt
 from db import tenants
 from db.pool import Pool
 from db.records import TenantSettings
@@ -42,3 +43,23 @@ async def test_who_gives_up_does_not_make_others_load_a_second_account(
     assert await patient is await last
     # Who waits takes over from who has given up at it.
     assert loads == (2 if who == "loads" else 1)
+
+
+async def test_an_account_that_cannot_be_made_says_why_until_it_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = TenantSettings(
+        tenant_id="a", sedna_api_url="x", sedna_username="u", sedna_password_encrypted=b""
+    )
+    monkeypatch.setattr(tenants, "get", AsyncMock(return_value=settings))
+    monkeypatch.setattr(tenants, "mappings", AsyncMock(return_value=[]))
+    build = Mock(side_effect=[CannotDecrypt(), ValueError(), Mock()])
+    accounts = Accounts(pool=Mock(), build=build, gates=Mock(of=AsyncMock()), on_loaded=Mock())
+    with pytest.raises(CannotDecrypt):
+        await accounts.get("a")
+    assert accounts.unusable() == {"a": "password_unreadable"}
+    with pytest.raises(ValueError):  # noqa: PT011 - whatever is wrong with the address
+        await accounts.get("a")
+    assert accounts.unusable() == {"a": "address_unusable"}
+    await accounts.get("a")
+    assert accounts.unusable() == {}
