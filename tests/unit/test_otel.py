@@ -80,7 +80,8 @@ def unreadable() -> Unreadable:
 
 def sync(trace: TraceContext | None = UPSTREAM) -> Sync:
     event = readable()
-    place = Registered(id=7, seq=1, generation=1, registered_at=NOW - timedelta(seconds=5))
+    since = datetime.now(UTC) - timedelta(seconds=5)
+    place = Registered(id=7, seq=1, generation=1, registered_at=since)
     made = from_arrival(event.arrival, event.data, place)
     made.trace = trace
     return made

@@ -75,7 +75,7 @@ def arguments(size: int) -> dict[str, list[Any]]:
     keys = [f"V{n}" for n in ids]
     texts, numbers, blobs, times = ["x"] * size, [1] * size, [b"x"] * size, [NOW] * size
     payloads = ["{}"] * size
-    arrival = [payloads, blobs, texts, times, texts, texts, numbers, numbers, texts, blobs]
+    arrival = [payloads, blobs, texts, times, texts, texts, texts, numbers, numbers, texts, blobs]
     stream = ["reservation", 0, "tenant-1", False]
     days = ["2026-12-01", "2026-12-31"]
     lease = [texts, numbers, numbers]
