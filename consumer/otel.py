@@ -15,13 +15,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import entry_points, version
 from types import TracebackType
-from typing import Final, Self, assert_never
+from typing import Final, assert_never
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
@@ -29,6 +29,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     Span,
     SpanContext,
@@ -37,6 +38,7 @@ from opentelemetry.trace import (
     TraceFlags,
     Tracer,
     TraceState,
+    get_current_span,
     set_span_in_context,
 )
 
@@ -50,8 +52,10 @@ from consumer.settings import SettingsError
 from consumer.sync import Sync
 from consumer.tracing import Attempt, Batch, Tracing
 from consumer.verdict import Failed, InDoubt, Postponed, RetryAt, Synced, Verdict, Waits
-from db.records import Arrival, Origin, OutboxRow
-from schemas.trace import TRACEPARENT, TRACESTATE, TraceContext, trace_in
+from db.records import Origin, OutboxRow
+from schemas.headers import read_headers
+from schemas.kinds import Kind
+from schemas.trace import TraceContext
 
 _SERVICE: Final = "sedna-sync"
 _EXPORTERS: Final = "opentelemetry_traces_exporter"  # the group that the library's packages enter
@@ -147,13 +151,50 @@ class OpenTelemetry(Tracing):
         """See `Tracing`; below the attempt of the running task."""
         return _Call(self._tracer, operation, host, port)
 
-    def settling(self, sync: Sync, verdict: Verdict) -> AbstractContextManager[object]:
+    @contextmanager
+    def settling(self, sync: Sync, verdict: Verdict) -> Iterator[None]:
         """See `Tracing`; below the attempt of the running task."""
-        return _Settling(self._tracer, sync, verdict)
+        span = self._tracer.start_span(
+            "settle", context=_parent(trace_of_calls.get()), attributes=_of_sync(sync)
+        )
+        _judge(span, verdict)
+        try:
+            yield
+        except BaseException as error:
+            _fail(span, type(error).__name__, str(error))
+            raise
+        finally:
+            span.end()
 
-    def publishing(self, rows: Sequence[OutboxRow]) -> AbstractContextManager[object]:
+    @contextmanager
+    def publishing(self, rows: Sequence[OutboxRow]) -> Iterator[None]:
         """See `Tracing`; each message below what its own headers say."""
-        return _Publishing(self._tracer, rows)
+        begun = time.time_ns()
+        try:
+            yield
+        except BaseException as error:
+            self._published(rows, begun, error)
+            raise
+        self._published(rows, begun, None)
+
+    def _published(
+        self, rows: Sequence[OutboxRow], begun: int, error: BaseException | None
+    ) -> None:
+        now = time.time_ns()
+        for row in rows:
+            trace = read_headers(row.headers).trace
+            if trace is None:
+                continue  # it belongs to no trace, and begins none
+            span = self._tracer.start_span(
+                f"publish {row.topic}",
+                context=_parent(trace),
+                kind=SpanKind.PRODUCER,
+                start_time=begun,
+                attributes=_of_topic(row.topic, "publish", "send"),
+            )
+            if error is not None:
+                _fail(span, type(error).__name__, str(error))
+            span.end(now)
 
     async def aclose(self) -> None:
         """Send what is left, for some seconds at the most: the service's end waits for it."""
@@ -174,27 +215,25 @@ class _Batch(Batch):
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._polled = self._read = time.time_ns()
-        self._traces: dict[int, Context] = {}  # by the id of the event that is registered
-        self._events: Sequence[Readable | Unreadable] = ()
+        self._readable: Sequence[Readable] = ()
+        self._unreadable: Sequence[Unreadable] = ()
 
     def read(
         self, readable: Sequence[Readable], unreadable: Sequence[Unreadable]
     ) -> tuple[Sequence[Readable], Sequence[Unreadable]]:
         self._read = time.time_ns()
-        ours = [self._readable(event) for event in readable]
-        others = [self._unreadable(event) for event in unreadable]
-        self._events = (*ours, *others)  # so that their ids stay theirs
-        return ours, others
+        self._readable = [self._read_one(event) for event in readable]
+        self._unreadable = [self._rejected(event) for event in unreadable]
+        return self._readable, self._unreadable
 
-    def _readable(self, event: Readable) -> Readable:
+    def _read_one(self, event: Readable) -> Readable:
         arrival = event.arrival
-        span = self._span(arrival.origin, arrival.trace, _of_arrival(arrival))
+        attributes = _of_event(arrival.event_id, arrival.tenant_id, arrival.kind)
+        span = self._span(arrival.origin, arrival.trace, attributes)
         span.end(self._read)
-        traced = replace(event, arrival=replace(arrival, trace=_context(span)))
-        self._remember(traced, span)
-        return traced
+        return replace(event, arrival=replace(arrival, trace=_context(span)))
 
-    def _unreadable(self, event: Unreadable) -> Unreadable:
+    def _rejected(self, event: Unreadable) -> Unreadable:
         rejection = event.rejection
         attributes: _Attributes = {"sedna_sync.kind": event.kind.value}
         if rejection.tenant_id is not None:
@@ -202,9 +241,7 @@ class _Batch(Batch):
         span = self._span(rejection.origin, event.trace, attributes)
         _fail(span, rejection.error_code, rejection.error_message)
         span.end(self._read)
-        traced = replace(event, trace=_context(span))
-        self._remember(traced, span)
-        return traced
+        return replace(event, trace=_context(span))
 
     def _span(self, origin: Origin, trace: TraceContext | None, attributes: _Attributes) -> Span:
         return self._tracer.start_span(
@@ -213,19 +250,12 @@ class _Batch(Batch):
             kind=SpanKind.CONSUMER,
             start_time=self._polled,
             attributes={
-                "messaging.system": "kafka",
-                "messaging.operation.name": "read",
-                "messaging.operation.type": "receive",
-                "messaging.destination.name": origin.topic,
+                **_of_topic(origin.topic, "read", "receive"),
                 "messaging.destination.partition.id": str(origin.partition),
                 "messaging.kafka.offset": origin.offset,
                 **attributes,
             },
         )
-
-    def _remember(self, event: Readable | Unreadable, span: Span) -> None:
-        if span.is_recording() or span.get_span_context().trace_flags.sampled:
-            self._traces[id(event)] = set_span_in_context(span, Context())
 
     def registered(self, fates: Sequence[Fate]) -> None:
         now = time.time_ns()
@@ -233,22 +263,23 @@ class _Batch(Batch):
             attributes: _Attributes = {"sedna_sync.outcome": fate.seen.name.lower()}
             if fate.place is not None:
                 attributes["sedna_sync.sync"] = fate.place.id
-            self._register(fate.event, attributes).end(now)
-        for event in self._events:
-            if isinstance(event, Unreadable):
-                self._register(event, {"sedna_sync.outcome": "rejected"}).end(now)
+            self._register(fate.event.arrival.trace, attributes).end(now)
+        for event in self._unreadable:
+            self._register(event.trace, {"sedna_sync.outcome": "rejected"}).end(now)
 
     def given_up(self, why: str) -> None:
         now = time.time_ns()
-        for event in self._events:
-            span = self._register(event, {})
+        readable = [event.arrival.trace for event in self._readable]
+        for trace in (*readable, *(event.trace for event in self._unreadable)):
+            span = self._register(trace, {})
             _fail(span, "given_up", why)
             span.end(now)
 
-    def _register(self, event: Readable | Unreadable, attributes: _Attributes) -> Span:
-        parent = self._traces.get(id(event))
-        if parent is None:
-            return NonRecordingSpan(SpanContext(0, 0, is_remote=False))
+    def _register(self, trace: TraceContext | None, attributes: _Attributes) -> Span:
+        """Below the `read` whose context an event carries by now."""
+        parent = _parent(trace)
+        if not get_current_span(parent).get_span_context().trace_flags.sampled:
+            return INVALID_SPAN
         return self._tracer.start_span(
             "register", context=parent, start_time=self._read, attributes=attributes
         )
@@ -335,65 +366,6 @@ class _Call:
         span.end()
 
 
-class _Settling:
-    def __init__(self, tracer: Tracer, sync: Sync, verdict: Verdict) -> None:
-        self._span = tracer.start_span(
-            "settle", context=_parent(trace_of_calls.get()), attributes=_of_sync(sync)
-        )
-        _judge(self._span, verdict)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            _fail(self._span, type(error).__name__, str(error))
-        self._span.end()
-
-
-class _Publishing:
-    def __init__(self, tracer: Tracer, rows: Sequence[OutboxRow]) -> None:
-        self._tracer = tracer
-        self._rows = rows
-        self._begun = time.time_ns()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        now = time.time_ns()
-        for row in self._rows:
-            headers = {name: (value or b"").decode(errors="replace") for name, value in row.headers}
-            trace = trace_in(headers.get(TRACEPARENT), headers.get(TRACESTATE))
-            if trace is None:
-                continue  # it belongs to no trace, and begins none
-            span = self._tracer.start_span(
-                f"publish {row.topic}",
-                context=_parent(trace),
-                kind=SpanKind.PRODUCER,
-                start_time=self._begun,
-                attributes={
-                    "messaging.system": "kafka",
-                    "messaging.operation.name": "publish",
-                    "messaging.operation.type": "send",
-                    "messaging.destination.name": row.topic,
-                },
-            )
-            if error is not None:
-                _fail(span, type(error).__name__, str(error))
-            span.end(now)
-
-
 # -- contexts -------------------------------------------------------------------------------------
 
 
@@ -430,19 +402,26 @@ def _nanoseconds(moment: datetime) -> int:
 # -- what spans say -------------------------------------------------------------------------------
 
 
-def _of_arrival(arrival: Arrival) -> _Attributes:
+def _of_topic(topic: str, name: str, type_: str) -> _Attributes:
     return {
-        "messaging.message.id": arrival.event_id,
-        "sedna_sync.tenant": arrival.tenant_id,
-        "sedna_sync.kind": arrival.kind.value,
+        "messaging.system": "kafka",
+        "messaging.operation.name": name,
+        "messaging.operation.type": type_,
+        "messaging.destination.name": topic,
+    }
+
+
+def _of_event(event_id: str, tenant_id: str, kind: Kind) -> _Attributes:
+    return {
+        "messaging.message.id": event_id,
+        "sedna_sync.tenant": tenant_id,
+        "sedna_sync.kind": kind.value,
     }
 
 
 def _of_sync(sync: Sync) -> _Attributes:
     return {
-        "messaging.message.id": sync.event_id,
-        "sedna_sync.tenant": sync.tenant_id,
-        "sedna_sync.kind": sync.kind.value,
+        **_of_event(sync.event_id, sync.tenant_id, sync.kind),
         "sedna_sync.item": sync.item,
         "sedna_sync.sync": sync.id,
     }

@@ -11,7 +11,6 @@ from datetime import datetime
 from consumer.verdict import Failed, Synced
 from db import records
 from db.records import Answer, StoredResult
-from schemas.headers import CONTENT_TYPE, STRUCTURED_JSON
 from schemas.kinds import Kind
 from schemas.outcomes import (
     ErrorCode,
@@ -20,6 +19,7 @@ from schemas.outcomes import (
     SednaFailed,
     SednaSynced,
     result_event,
+    result_headers,
     settlement_event_id,
 )
 from schemas.trace import TraceContext
@@ -121,10 +121,8 @@ def answer_again(stored: StoredResult, *, topics: Topics) -> Answer | None:
         None: it was settled by hand, so that there never was a result, or not all of it is known.
     """
     if stored.event is not None:
-        headers = [(CONTENT_TYPE, STRUCTURED_JSON.encode())]
-        if stored.trace is not None:
-            headers += [(name, value.encode()) for name, value in stored.trace.fields()]
-        return Answer(topic=topics.failed, value=stored.event, headers=tuple(headers))
+        headers = tuple(result_headers(stored.trace))
+        return Answer(topic=topics.failed, value=stored.event, headers=headers)
     said = _said(stored)
     if said is None:
         return None

@@ -150,20 +150,27 @@ def result_event(
         "tenantid": tenant_id,
     }
     subject = _subject(result)
-    headers = [(CONTENT_TYPE, STRUCTURED_JSON.encode())]
     if subject is not None:
         envelope["subject"] = subject
-    for name, value in () if trace is None else trace.fields():
-        envelope[name] = value
-        headers.append((name, value.encode()))
+    if trace is not None:
+        envelope.update(trace.fields())
     envelope["data"] = result
     return ResultMessage(
         type=result_type,
         key=tenant_id.encode(),
         # What does not apply is absent, not null; nulls inside `details` stay.
         value=to_json(envelope, exclude_none=True),
-        headers=headers,
+        headers=result_headers(trace),
     )
+
+
+def result_headers(trace: TraceContext | None) -> list[tuple[str, bytes]]:
+    """The Kafka headers of a result that belongs to a trace, or to none."""
+    fields = () if trace is None else trace.fields()
+    return [
+        (CONTENT_TYPE, STRUCTURED_JSON.encode()),
+        *((name, value.encode()) for name, value in fields),
+    ]
 
 
 def _subject(result: SednaSynced | SednaFailed) -> str | None:

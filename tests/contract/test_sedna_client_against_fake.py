@@ -24,7 +24,6 @@ from consumer.demo.fake import (
     When,
 )
 from consumer.sedna.assumptions import record_user, source_id
-from consumer.sedna.calls import trace_of_calls
 from consumer.sedna.catalogue import Catalogue
 from consumer.sedna.client import SednaClient
 from consumer.sedna.codes import CodeFound
@@ -44,6 +43,7 @@ from consumer.sedna.secrets import Credentials
 from consumer.sedna.session import Session
 from consumer.sedna.transport import SednaTransport, build_ssl_context
 from consumer.sedna.wire_stop_sale import remark, stop_type
+from consumer.tracing import Attempt
 from schemas.inbound import Guest, ReservationCreated, StopSaleCreated
 from schemas.trace import TraceContext
 from tests.support.gate import NoGate
@@ -400,10 +400,7 @@ async def test_loose_filters_do_not_make_another_voucher_ours(tenant: Tenant) ->
 
 async def test_the_trace_of_an_event_reaches_sedna(tenant: Tenant) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    token = trace_of_calls.set(TraceContext(trace, "upstream=1"))
-    try:
+    with Attempt(TraceContext(trace, "upstream=1")):
         await tenant.insert(reservation())
-    finally:
-        trace_of_calls.reset(token)
     (entry,) = tenant.fake.requests("InsertReservation")
     assert (entry.traceparent, entry.tracestate) == (trace, "upstream=1")

@@ -37,6 +37,16 @@ async def result_headers(here: World, topic: str) -> dict[str, str]:
     return {name: value.decode() for name, value in record.headers}
 
 
+async def sync_one(here: World, traceparent: str) -> dict[str, str]:
+    """Have one reservation done by a service; returns the headers of its result."""
+    service = await here.start()
+    await publish(here, here.topics.reservations, ("a", reservation("a", 1)), traceparent)
+    await here.until_settled(1)
+    headers = await result_headers(here, here.topics.synced)
+    assert await service.stop() == 0
+    return headers
+
+
 def named(spans: list[Span], name: str) -> Span:
     (span,) = [span for span in spans if span.name == name]
     return span
@@ -169,13 +179,7 @@ async def test_what_upstream_does_not_sample_is_carried_on_and_not_told(
 ) -> None:
     async with world([account("a")]) as here, collector() as collected:
         here.variables |= to(collected)
-        service = await here.start()
-        await publish(
-            here, here.topics.reservations, ("a", reservation("a", 1)), SAMPLED[:-2] + "00"
-        )
-        await here.until_settled(1)
-        headers = await result_headers(here, here.topics.synced)
-        assert await service.stop() == 0
+        headers = await sync_one(here, SAMPLED[:-2] + "00")
         assert collected.spans == []
         assert headers["traceparent"].startswith(f"00-{TRACE_ID}-")
         assert headers["traceparent"].endswith("-00")
@@ -185,11 +189,7 @@ async def test_without_tracing_a_context_goes_to_sedna_and_to_the_result_as_it_c
     world: WorldFactory,
 ) -> None:
     async with world([account("a")]) as here:
-        service = await here.start()
-        await publish(here, here.topics.reservations, ("a", reservation("a", 1)), SAMPLED)
-        await here.until_settled(1)
-        headers = await result_headers(here, here.topics.synced)
-        assert await service.stop() == 0
+        headers = await sync_one(here, SAMPLED)
         for entry in here.fake.requests("InsertReservation"):
             assert (entry.traceparent, entry.tracestate) == (SAMPLED, STATE)
         assert (headers["traceparent"], headers["tracestate"]) == (SAMPLED, STATE)

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.sedna import errors
-from consumer.sedna.calls import trace_of_calls
 from consumer.sedna.errors import (
     LoginRefused,
     NotSent,
@@ -28,6 +27,7 @@ from consumer.sedna.errors import (
 from consumer.sedna.exchange import Exchange, Timeouts
 from consumer.sedna.operations import Operation, Says, classify
 from consumer.sedna.secrets import Concealer, Credentials
+from consumer.tracing import Attempt
 from schemas.trace import TraceContext
 from tests.support.gate import NoGate
 from tests.unit.sedna.scripted import (
@@ -133,11 +133,8 @@ async def test_every_call_is_bounded_in_each_phase_and_as_a_whole() -> None:
 
 async def test_every_call_carries_the_trace_of_the_task_that_makes_it() -> None:
     tenant = account(InsertReservation=[success(), success()])
-    token = trace_of_calls.set(TraceContext(TRACEPARENT, "upstream=1"))
-    try:
+    with Attempt(TraceContext(TRACEPARENT, "upstream=1")):
         await insert(tenant)
-    finally:
-        trace_of_calls.reset(token)
     for sent in tenant.sedna.requests:  # the login too
         assert sent.headers["traceparent"] == TRACEPARENT
         assert sent.headers["tracestate"] == "upstream=1"
