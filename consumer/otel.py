@@ -329,7 +329,8 @@ class _Attempt(Attempt):
     ) -> None:
         super().__exit__(kind, error, traceback)
         if error is not None:
-            self._tell()
+            if not self._told:
+                self._tell()
             _fail(self._span, type(error).__name__, "the service ended, or something unforeseen")
         if self._told:
             self._span.end()

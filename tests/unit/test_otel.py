@@ -235,6 +235,17 @@ def test_an_attempt_that_is_cut_off_is_told_as_an_error(traced: Traced) -> None:
     assert attributes(tried)["error.type"] == "KeyboardInterrupt"
 
 
+def test_an_attempt_that_is_cut_off_while_it_is_settled_has_waited_once(traced: Traced) -> None:
+    def settle() -> None:
+        with traced.tracing.attempt(sync()) as attempt:
+            attempt.came_to(DONE)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        settle()
+    assert set(traced.spans()) == {"wait", "attempt"}
+
+
 @pytest.mark.parametrize(
     "verdict, outcome, error",
     [
