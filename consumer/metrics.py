@@ -15,13 +15,13 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     disable_created_metrics,
 )
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from consumer.instruments import Counts, Times
 from consumer.sedna.calls import CallDetails
 from consumer.sedna.exchange import RESULTS, UNANSWERED
 from consumer.sedna.operations import Operation
@@ -89,54 +89,52 @@ class Metrics:
             namespace=_PREFIX,
             registry=self.registry,
         )
-        settled = Counter(
-            "settled_total",
+        self._settled = Counts(
+            f"{_PREFIX}_settled_total",
             "Syncs that were settled, by what their event was answered (synced or failed) and, "
             "where they failed, the code.",
             ["kind", "outcome", "code"],
-            namespace=_PREFIX,
-            registry=self.registry,
+            {
+                (kind, code): (kind.value, outcome, code)
+                for kind in Kind
+                for outcome, code in [
+                    ("synced", _NO_CODE),
+                    *(("failed", code) for code in ErrorCode),
+                ]
+            },
         )
-        requests = Counter(
-            "sedna_requests_total",
+        names = [operation.value.name for operation in Operation]
+        self._requests = Counts(
+            f"{_PREFIX}_sedna_requests_total",
             "Requests to Sedna, by operation and result.",
             ["operation", "result"],
-            namespace=_PREFIX,
-            registry=self.registry,
+            {(name, result): (name, result) for name in names for result in RESULTS},
         )
-        request_seconds = Histogram(
-            "sedna_request_seconds",
+        self._request_seconds = Times(
+            f"{_PREFIX}_sedna_request_seconds",
             "Seconds from a request to Sedna to the end of its reply, or until it was given up; "
             "without those that were not sent.",
-            ["operation"],
-            namespace=_PREFIX,
-            registry=self.registry,
-            buckets=REQUEST_BUCKETS,
+            "operation",
+            {name: name for name in names},
+            REQUEST_BUCKETS,
         )
-        end_to_end = Histogram(
-            "end_to_end_seconds",
+        self._end_to_end = Times(
+            f"{_PREFIX}_end_to_end_seconds",
             "Seconds from the time of an event (where it names none: from its registration) until "
             "it was settled.",
-            ["kind"],
-            namespace=_PREFIX,
-            registry=self.registry,
-            buckets=END_TO_END_BUCKETS,
+            "kind",
+            {kind: kind.value for kind in Kind},
+            END_TO_END_BUCKETS,
         )
         self._standing = _StandingGauges()
-        self.registry.register(self._standing)
-
-        # Looked up once: what is counted per event must not cost a search for its labels.
-        self._settled = {
-            (kind, code): settled.labels(kind.value, outcome, code)
-            for kind in Kind
-            for outcome, code in [("synced", _NO_CODE), *(("failed", code) for code in ErrorCode)]
-        }
-        self._end_to_end = {kind: end_to_end.labels(kind.value) for kind in Kind}
-        names = [operation.value.name for operation in Operation]
-        self._requests = {
-            (name, result): requests.labels(name, result) for name in names for result in RESULTS
-        }
-        self._request_seconds = {name: request_seconds.labels(name) for name in names}
+        for each in (
+            self._settled,
+            self._requests,
+            self._request_seconds,
+            self._end_to_end,
+            self._standing,
+        ):
+            self.registry.register(each)
 
     def of_topics(
         self, topics: Mapping[Kind, str]
@@ -162,14 +160,14 @@ class Metrics:
             code: why it failed; None: it is synced.
             seconds: since its event; clocks may differ, so it can be below zero.
         """
-        self._settled[kind, _NO_CODE if code is None else code].inc()
-        self._end_to_end[kind].observe(max(seconds, 0.0))
+        self._settled.add(kind, _NO_CODE if code is None else code)
+        self._end_to_end.add(kind, seconds if seconds > 0 else 0.0)
 
     def called(self, call: CallDetails) -> None:
         """Count a request to Sedna."""
-        self._requests[call.operation, call.result].inc()
+        self._requests.add(call.operation, call.result)
         if call.result not in UNANSWERED:
-            self._request_seconds[call.operation].observe(call.seconds)
+            self._request_seconds.add(call.operation, call.seconds)
 
     def show(self, standing: Standing) -> None:
         """Say from where to take how things stand; before that nothing is said of it."""
