@@ -3,7 +3,7 @@
 import os
 import socket
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import httpx2
 
@@ -29,7 +29,7 @@ from consumer.intake import Intake
 from consumer.kafka import build_bulk_producer, build_consumer, build_producer, end_offsets
 from consumer.lanes import Lanes
 from consumer.leases import Leases
-from consumer.logs import get_logger
+from consumer.logs import Lines, get_logger
 from consumer.metrics import Metrics
 from consumer.ownership import Ownership, Place
 from consumer.processor import Processor
@@ -49,6 +49,7 @@ from consumer.sedna.session import Session
 from consumer.sedna.transport import build_ssl_context
 from consumer.service import Service
 from consumer.settings import Settings
+from consumer.settled import Settled
 from consumer.settler import Settler
 from consumer.sync import Sync
 from consumer.tracing import Tracing, is_wanted
@@ -57,7 +58,6 @@ from consumer.watchdog import Watchdog
 from db import migrate
 from db.pool import Pool, open_pool
 from db.records import TenantSettings
-from schemas.outcomes import ErrorCode
 
 _log = get_logger(__name__)
 
@@ -67,8 +67,12 @@ _API_CONNECTIONS = 4
 _API_STATEMENT = 10.0
 
 
-async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of all parts
+async def build(settings: Settings, lines: Lines) -> Service:  # noqa: PLR0915  # one list of all parts
     """A service that is ready to run; the database is connected and checked, Kafka is not yet.
+
+    Args:
+        settings: of this process.
+        lines: its log, for the line of each settled sync.
 
     Raises:
         DatabaseError: Postgres cannot be reached, or its tables are not those of this release.
@@ -109,8 +113,11 @@ async def build(settings: Settings) -> Service:  # noqa: PLR0915  # one list of 
         pool=pool, delivery=delivery, ownership=ownership, leases=leases, tracing=tracing
     )
 
-    def on_settled(sync: Sync, code: ErrorCode | None) -> None:
-        metrics.settled(sync.kind, code, (clock.now() - sync.awaited_since).total_seconds())
+    def on_settled(group: Sequence[Settled]) -> None:
+        now = clock.now()
+        for each in group:
+            metrics.settled(each.sync.kind, each.code, each.waited(now))
+        lines.settled(each.line(now) for each in group)
 
     settler = Settler(
         pool=pool,

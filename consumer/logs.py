@@ -1,46 +1,62 @@
 """Structured logs: one line per happening, JSON or for a console, on standard error.
 
-Every line about a sync has `tenant`, `kind`, `sync`, `item` and `event_id`. No line has a
-password, a cookie or a URL's query: the libraries that would log those are kept quiet here, and
-whatever looks like one is blanked as a last resort.
+Whatever this process says comes out here in one form: the service's own lines, those of the
+libraries, warnings, and what nobody has caught. Every line about a sync has `tenant`, `kind`,
+`sync`, `item` and `event_id`. No line has a password, a cookie or a URL's query: the libraries that
+would log those are kept quiet here, and whatever looks like one is blanked as a last resort. What
+repeats fast is bounded, see :mod:`consumer.repeats`; the line of a settled sync is always said.
 """
 
+import asyncio
+import json as standard_json
 import logging
-import math
-import re
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+import traceback
+from collections.abc import Callable, Collection, Iterable, MutableMapping
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from types import TracebackType
 from typing import Any
 
 import structlog
+from pydantic_core import PydanticSerializationError, to_json
+
+from consumer.output import Output
+from consumer.redaction import blank, blanked
+from consumer.repeats import LeftOut, Repeats
+from consumer.sedna.secrets import Concealer
 
 #: They log whole URLs, headers or payloads at DEBUG or INFO.
 _QUIET = ("httpx2", "httpcore2", "httpx", "httpcore", "asyncio", "aiokafka", "asyncpg")
-#: Seconds between two lines of aiokafka that say the same.
-_SELDOM_SECONDS = 10.0
-#: So many different ones are told apart.
-_REMEMBERED = 1000
+#: Lines of one event about one tenant that are said at once, and seconds until one more is.
+_BURST, _EVERY = 50, 10.0
+#: Of each line of a library: a Kafka client that finds nobody says so some forty times a second.
+_BURST_OF_LIBRARIES = 5
+#: Tenants that are told apart within an event.
+_MOST = 2000
+#: Seconds between two looks at what was left out.
+_TELL_EVERY = 10.0
+#: Names, ids and codes that are chosen by nobody who has a secret.
+_IDENTIFIERS = frozenset(
+    {
+        *("code", "event", "event_id", "item", "kind", "module", "outcome", "sync", "tenant"),
+        *("topic", "trace_id", "voucher_no"),
+    }
+)
+#: What a line has of its own, and no library's `extra` may take the place of.
+_OURS = frozenset(
+    {"event", "exception", "exc_info", "left_out", "level", "module", "self", "stack", "timestamp"}
+)
+_OF_EVERY_RECORD = frozenset(
+    {*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "asctime", "message", "taskName"}
+)
+#: Characters of a library's text by which its lines are told apart.
+_TEXT = 200
 
-_HIDDEN = "***"
-# What stands between a name and its value: `=`, `: `, and `', b'` in a list of header pairs.
-_IS = r"""(?:\\*["']?\s*[=:]|\\*["']\s*,)\s*b?"""
-# Up to a quote with as many backslashes as the first: JSON can stand within JSON. The text may have
-# been cut, so it may be missing.
-_QUOTED = r"""(?P<slashes>\\*)(?P<quote>["'])(?s:.*?)(?:(?<!\\)(?P=slashes)(?P=quote)|\Z)"""
-_NAMES = r"password|passwd|pwd|username|jwt_secret|encryption_keys"
-_SECRET = re.compile(rf"""(?i)((?:{_NAMES}){_IS})(?:{_QUOTED}|[^\s"'&;}}]+)""")
-#: A header's value holds spaces and semicolons, and ends with the line or its quotes.
-_SECRET_HEADER = re.compile(rf"""(?i)((?:cookie|authorization){_IS})(?:{_QUOTED}|[^\r\n"'}}]+)""")
-_SECRET_KEY = re.compile(rf"(?i)(?:.*_)?(?:{_NAMES}|cookie|authorization)")
-_TOKEN = re.compile(r"(?i)\b(Bearer|Basic)\s+[\w.~+/=-]{8,}")
-#: Up to the last @: passwords with an unescaped @ or / are a usual mistake.
-_URL_CREDENTIALS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s\"']*@")
-_URL_QUERY = re.compile(r"(?i)(\bhttps?://[^\s?\"']+)\?[^\s\"']*")
-
-
-#: Of nearly every line; names and ids that are chosen by nobody who has a secret.
-_IDENTIFIERS = frozenset({"event_id", "item", "kind", "module", "sync", "tenant"})
+#: A line on its way: its fields by name.
+Fields = MutableMapping[str, Any]
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
@@ -49,51 +65,48 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def configure(*, level: str, json: bool) -> None:
-    """Set up logging for this process, the libraries' included.
+def configure(*, level: str, json: bool, secrets: Collection[str] = ()) -> "Lines":
+    """Set up logging for this process, the libraries' included, and what nobody catches.
 
     Args:
         level: the lowest level to show, such as "INFO".
         json: one JSON object per line; otherwise coloured lines for a person.
+        secrets: that this process knows, such as the password of its database: no line has them.
     """
     threshold = logging.getLevelNamesMapping()[level]
-    stamp: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
-        if json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    hide = Concealer(*secrets)
+    output = Output(sys.stderr.buffer)
+
+    def clean(text: str) -> str:
+        return hide(blank(text))
+
+    render: Callable[..., Any] = (
+        _as_json if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
+    lines = Lines(
+        output=output, threshold=threshold, clean=clean, render=render, clock=time.monotonic
+    )
+    finish: list[structlog.typing.Processor] = [
+        structlog.processors.format_exc_info,
+        partial(blank_secrets, clean=clean),
+        # Behind the blanking, which has nothing to look for in them.
+        structlog.processors.add_log_level,
+        _stamp,
+        render,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.format_exc_info,
-            blank_secrets,
-            # Behind the blanking, which has nothing to look for in them.
-            *stamp,
-            renderer,
-        ],
+        processors=[structlog.contextvars.merge_contextvars, lines.admit, *finish],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: output,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*stamp, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                blank_secrets,
-                renderer,
-            ],
-        )
+    of_libraries = structlog.wrap_logger(
+        output,
+        processors=finish,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
     )
-    handler.addFilter(Seldom("aiokafka", seconds=_SELDOM_SECONDS, clock=time.monotonic))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [_Libraries(of_libraries, lines)]
     root.setLevel(threshold)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
@@ -103,73 +116,213 @@ def configure(*, level: str, json: bool) -> None:
     logging.getLogger("aiokafka.cluster").setLevel(logging.CRITICAL)
     # While Postgres is away, with a traceback; who needs Postgres says that it is.
     logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
+    _catch_the_rest()
+    return lines
 
 
-class Seldom(logging.Filter):
-    """Lets a library say the same thing now and then only.
+class Lines:
+    """What this process says, and what it leaves out."""
 
-    A Kafka client that finds nobody says so some forty times a second.
-    """
-
-    def __init__(self, library: str, *, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        output: Output,
+        threshold: int,
+        clean: Callable[[str], str],
+        render: Callable[..., Any],
+        clock: Callable[[], float],
+    ) -> None:
         """Build it.
 
         Args:
-            library: whose loggers.
-            seconds: for so long nothing is said twice.
+            output: where lines go.
+            threshold: the lowest level that is shown, as the standard library numbers it.
+            clean: takes secrets out of a text.
+            render: makes a text of a line's fields.
             clock: seconds since some moment.
         """
-        super().__init__(library)
-        self._seconds = seconds
-        self._clock = clock
-        self._said: dict[tuple[str, str], float] = {}  # by logger and text, without its values
+        self._output = output
+        self._is_shown = {
+            name: number >= threshold for name, number in logging.getLevelNamesMapping().items()
+        }
+        self._clean = clean
+        self._render = render
+        # Libraries log from threads of their own.
+        self._lock = threading.Lock()
+        self._own = Repeats(burst=_BURST, every=_EVERY, most=_MOST, clock=clock)
+        self._of_libraries = Repeats(
+            burst=_BURST_OF_LIBRARIES, every=_EVERY, most=_MOST, clock=clock
+        )
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is to be shown."""
-        if not super().filter(record):
-            return True  # of another library
-        now, what = self._clock(), (record.name, str(record.msg))
-        if now - self._said.get(what, -math.inf) < self._seconds:
-            return False
-        if len(self._said) >= _REMEMBERED:
-            self._said.clear()
-        self._said[what] = now
-        return True
+    def admit(self, _logger: object, _method: str, fields: Fields) -> Fields:
+        """Let a line pass, with the number of those like it that were left out before it.
+
+        Raises:
+            structlog.DropEvent: it is left out itself.
+        """
+        with self._lock:
+            left_out = self._own.admit(str(fields["event"]), fields.get("tenant"))
+        if left_out is None:
+            raise structlog.DropEvent
+        if left_out:
+            fields["left_out"] = left_out
+        return fields
+
+    def settled(self, lines: Iterable[Fields]) -> None:
+        """Say the lines of settled syncs, in one go; none is ever left out.
+
+        They come by hundreds each second, so they take a shorter way than others.
+
+        Args:
+            lines: as `Settled.line` makes them; they are this object's from now on.
+        """
+        written = []
+        for fields in lines:
+            if self._is_shown[fields["level"].upper()]:
+                if fields["error"] is not None:
+                    fields["error"] = self._clean(fields["error"])
+                written.append(self._render(None, "", _stamp(None, "", fields)))
+        if written:
+            self._output.write(written)
+
+    def admit_of_library(self, record: logging.LogRecord) -> int | None:
+        """The same for a library's line, as :meth:`Repeats.admit` answers."""
+        with self._lock:
+            return self._of_libraries.admit(record.name, str(record.msg)[:_TEXT])
+
+    def tell(self, *, everything: bool = False) -> None:
+        """Say what was left out and not told by a later line.
+
+        Args:
+            everything: at the end of the process: nothing is kept for later.
+        """
+        with self._lock:
+            own = self._own.tell(everything=everything)
+            of_libraries = self._of_libraries.tell(everything=everything)
+        for each in own:
+            self._say("tenant", each)
+        for each in of_libraries:
+            self._say("text", each)
+
+    def _say(self, about: str, each: LeftOut) -> None:
+        who = each.about if isinstance(each.about, str | None) else "others"
+        log = get_logger(__name__)
+        log.warning("lines_left_out", of=each.kind, left_out=each.count, **{about: who})
+
+    async def keep_telling(self) -> None:
+        """Tell now and then what was left out, until cancelled."""
+        while True:
+            await asyncio.sleep(_TELL_EVERY)
+            self.tell()
+
+
+class _Libraries(logging.Handler):
+    """Says the lines of the standard library's loggers as if they were ours."""
+
+    def __init__(self, log: Any, lines: Lines) -> None:
+        super().__init__()
+        self._log = log
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it, unless it repeats; a record whose values do not fit its text is said as well."""
+        left_out = self._lines.admit_of_library(record)
+        if left_out is None:
+            return
+        fields = {
+            (f"extra_{name}" if name in _OURS else name): value
+            for name, value in vars(record).items()
+            if name not in _OF_EVERY_RECORD
+        }
+        if left_out:
+            fields["left_out"] = left_out
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        if record.stack_info:
+            fields["stack"] = record.stack_info
+        try:
+            event = record.getMessage()
+        except Exception:  # noqa: BLE001  # values and text are a library's; the line is ours
+            event = str(record.msg)
+        self._log.log(_level(record.levelno), event, module=record.name, **fields)
+
+
+def _level(number: int) -> int:
+    """The level that a library's own one comes down to."""
+    return min(max(number // 10 * 10, logging.DEBUG), logging.CRITICAL)
+
+
+def _stamp(_logger: object, _method: str, fields: Fields) -> Fields:
+    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+    fields["timestamp"] = f"{_second(seconds)}.{rest // 1000:06}Z"
+    return fields
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def blank_secrets(
-    _logger: object, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+    _logger: object, _method: str, fields: Fields, *, clean: Callable[[str], str] = blank
+) -> Fields:
     """Blank what looks like a secret anywhere in a line, as a last resort."""
-    for key, value in event.items():
-        if key not in _IDENTIFIERS:
-            event[key] = _blanked(key, value)
-    return event
+    for key, value in fields.items():
+        # Most values of most lines are such, and cost nothing.
+        if key not in _IDENTIFIERS and value.__class__ not in _HARMLESS:
+            fields[key] = blanked(key, value, clean=clean)
+    event = fields["event"]
+    # An event's name is a word; what a library says is a text, and can hold anything.
+    if not (event.__class__ is str and event.isidentifier()):
+        fields["event"] = blanked(None, event, clean=clean)
+    return fields
 
 
-def _blanked(key: object, value: object) -> object:
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case _ if isinstance(key, str) and _SECRET_KEY.fullmatch(key):
-            return _HIDDEN
-        case str():
-            return blank(value)
-        case Mapping():
-            return {str(name): _blanked(name, each) for name, each in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [_blanked(None, each) for each in value]
-        case _:
-            # Rendered here, since what a renderer makes of it is not looked at any more.
-            return blank(str(value) if isinstance(value, BaseException) else repr(value))
+_HARMLESS = frozenset({bool, int, float, type(None)})
 
 
-def blank(text: str) -> str:
-    """`text` without URL credentials, URL queries and values of fields that name a secret."""
-    if not ("=" in text or ":" in text or "," in text or " " in text):
-        return text
-    text = _URL_CREDENTIALS.sub(rf"\1{_HIDDEN}@", text)
-    text = _URL_QUERY.sub(rf"\1?{_HIDDEN}", text)
-    text = _SECRET_HEADER.sub(rf"\1{_HIDDEN}", text)
-    text = _SECRET.sub(rf"\1{_HIDDEN}", text)
-    return _TOKEN.sub(rf"\1 {_HIDDEN}", text)
+def _as_json(_logger: object, _method: str, fields: Fields) -> bytes:
+    try:
+        return to_json(fields)
+    except (PydanticSerializationError, UnicodeError):
+        # Half of a surrogate pair is no Unicode, and is shown as the number that it is.
+        return standard_json.dumps(fields, default=repr).encode()
+
+
+def _catch_the_rest() -> None:
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _crashed
+    sys.unraisablehook = _unraisable
+    threading.excepthook = _thread_crashed
+
+
+def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    log = get_logger(__name__)
+    log.critical("crashed", exc_info=(kind, error, trace))
+
+
+def _thread_crashed(what: threading.ExceptHookArgs) -> None:
+    if what.exc_value is not None and not isinstance(what.exc_value, SystemExit):
+        name = None if what.thread is None else what.thread.name
+        log = get_logger(__name__)
+        log.error("thread_crashed", thread=name, exc_info=what.exc_value)
+
+
+def _unraisable(what: "sys.UnraisableHookArgs") -> None:
+    # Its object is only named by its type: a `repr` can say anything, and can fail.
+    where = f"{what.err_msg or 'Exception ignored in'} {type(what.object).__name__}"
+    log = get_logger(__name__)
+    log.error("unraisable", where=where, exc_info=what.exc_value)
+
+
+def traceback_of(error: BaseException, conceal: Callable[[str], str]) -> str:
+    """An error's traceback, for the field `exception`, without the secrets that only a part knows.
+
+    Args:
+        error: that was raised.
+        conceal: takes them out of a text.
+    """
+    return conceal("".join(traceback.format_exception(error)))

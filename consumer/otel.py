@@ -44,7 +44,7 @@ from opentelemetry.trace import (
 
 from consumer.arrivals import Readable, Unreadable
 from consumer.events import set_within
-from consumer.logs import blank
+from consumer.redaction import blank
 from consumer.registrar import Fate
 from consumer.sedna.calls import CallDetails, CallTrace, trace_of_calls
 from consumer.sedna.operations import Operation

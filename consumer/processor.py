@@ -20,13 +20,14 @@ from consumer.clock import Clock
 from consumer.credentials import CannotDecrypt
 from consumer.lanes import Lanes
 from consumer.leases import Leases
-from consumer.logs import get_logger
+from consumer.logs import get_logger, traceback_of
 from consumer.outcome import Blocked, Outcome, Paused, Refused, Unknown
 from consumer.overtaken import overtaken_by
 from consumer.persistence import GroupCommit, persistently
 from consumer.resolving import hotel_if_cached
 from consumer.sedna.errors import AccountPaused
 from consumer.sedna.matching import Hotel
+from consumer.settled import ids
 from consumer.settler import Settler
 from consumer.sync import UNRESOLVED_LANE, Sync, reservation_lane, stop_sale_lane
 from consumer.tracing import Attempt as AttemptTrace
@@ -231,7 +232,8 @@ class Processor:
                 raise
             except Exception as error:  # noqa: BLE001  # what one event brings out is its own
                 # and must not end the service of all others; it is shown, and never re-sent.
-                _line(sync).exception("unexpected_error")
+                shown = traceback_of(error, account.client.conceal)
+                _line(sync).error("unexpected_error", exception=shown)
                 return attempt.after(error)
             finally:
                 attempt.turn_over()
@@ -239,9 +241,8 @@ class Processor:
     async def _follow(
         self, sync: Sync, verdict: Verdict, started_at: datetime, finished_at: datetime
     ) -> None:
-        log = _line(sync)
         if isinstance(verdict, Postponed):
-            log.warning("postponed", until=verdict.at.isoformat(), reason=verdict.reason)
+            _line(sync).warning("postponed", until=verdict.at.isoformat(), reason=verdict.reason)
             self._park(sync, verdict.at)
             return
         if isinstance(verdict, Waits):
@@ -252,25 +253,23 @@ class Processor:
                 sync, verdict, started_at=started_at, finished_at=finished_at
             )
         if not settled:
-            log.warning("settled_elsewhere", verdict=type(verdict).__name__)
+            _line(sync).warning("settled_elsewhere", verdict=type(verdict).__name__)
             self._let_go(sync)
             return
         sync.attempts += 1
         if not isinstance(verdict, InDoubt):
             sync.token = None
         match verdict:
-            case Synced(rec_id=rec_id, hotel_id=hotel_id, adopted=adopted):
-                log.info("synced", rec_id=rec_id, hotel_id=hotel_id, adopted=adopted)
-                self._leave(sync)
-            case Failed(code=code, message=message):
-                log.warning("failed", code=code.value, error=message, attempts=sync.attempts)
+            case Synced() | Failed():
                 self._leave(sync)
             case RetryAt(at=at, reason=reason):
-                log.warning("will_retry", at=at.isoformat(), reason=reason, attempts=sync.attempts)
+                _line(sync).warning(
+                    "will_retry", at=at.isoformat(), reason=reason, attempts=sync.attempts
+                )
                 sync.next_attempt_at = at
                 self._park(sync, at)
             case InDoubt(since=since, look_at=look_at, reason=reason):
-                log.error(
+                _line(sync).error(
                     "in_doubt",
                     since=since.isoformat(),
                     look_at=look_at.isoformat(),
@@ -398,10 +397,4 @@ class Processor:
 
 def _line(sync: Sync) -> BoundLogger:
     """A logger whose lines say which sync they are about."""
-    return _log.bind(
-        tenant=sync.tenant_id,
-        kind=sync.kind.value,
-        sync=sync.id,
-        item=sync.item,
-        event_id=sync.event_id,
-    )
+    return _log.bind(**ids(sync))

@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -79,6 +79,8 @@ def _key_set_url(text: str) -> str:
 
 #: Of a secret that signs tokens: as many as the hash of HS256 has.
 _SECRET_BYTES = 32
+#: Characters: a shorter password stands in too many texts by chance, as does one that is a word.
+_SHORTEST_SECRET, _LONGEST_WORD = 6, 16
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=249)]
 
@@ -143,6 +145,27 @@ class Settings(BaseModel):
             self.topic_reservations: Kind.RESERVATION,
             self.topic_stop_sales: Kind.STOP_SALE,
         }
+
+    @property
+    def secrets(self) -> list[str]:
+        """What nobody may see of these settings, each as it would stand in a text.
+
+        Plain words are left out, however much they are used as passwords: whoever took them out of
+        every text would take more than the password.
+        """
+        found = [
+            value.get_secret_value()
+            for value in (self.kafka_sasl_password, self.kafka_ssl_key_password)
+            if value is not None
+        ]
+        if self.api_jwt_secret is not None:
+            found.append(self.api_jwt_secret.get_secret_value())
+        if self.encryption_keys is not None:
+            keys = self.encryption_keys.get_secret_value().split(",")
+            found += [key.partition(":")[2].strip() for key in keys]
+        if self.database_url is not None:
+            found += _passwords_in(self.database_url.get_secret_value())
+        return [secret for secret in found if _is_telling(secret)]
 
     @classmethod
     def load(cls, environ: Mapping[str, str], *, needs: Collection[str] = ()) -> Self:
@@ -252,6 +275,18 @@ def unknown_names(environ: Mapping[str, str]) -> dict[str, str | None]:
         and name not in known
         and not name.startswith(PREFIX + _TEST_PREFIX)
     }
+
+
+def _passwords_in(url: str) -> list[str]:
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        password = None
+    return [] if password is None else [password, unquote(password)]
+
+
+def _is_telling(secret: str) -> bool:
+    return len(secret) >= (_LONGEST_WORD if secret.isalpha() else _SHORTEST_SECRET)
 
 
 def _value_of(name: str, environ: Mapping[str, str]) -> str | None:

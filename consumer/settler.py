@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from pydantic_core import to_json
 
 from consumer.persistence import GroupCommit
 from consumer.results import About, Topics, answer, answered
+from consumer.settled import Settled
 from consumer.sync import Sync
 from consumer.verdict import Failed, InDoubt, RetryAt, Synced
 from db import settlement
@@ -16,11 +17,18 @@ from db.pool import Pool
 from db.records import Answer, Content, Settlement
 from schemas.inbound import ReservationCreated, StopSaleCreated, content_hash
 from schemas.inbound import to_json as to_payload
-from schemas.outcomes import ErrorCode
 from schemas.storable import storable_json, storable_text
 
 #: Seconds that the first of a group waits for others.
 _LINGER = 0.005
+
+Settling = Synced | Failed | RetryAt | InDoubt
+
+
+class _Work(NamedTuple):
+    sync: Sync
+    verdict: Settling
+    row: Settlement
 
 
 class Settler:
@@ -32,11 +40,11 @@ class Settler:
         pool: Pool,
         topics: Topics,
         on_answered: Callable[[int], None],
-        on_settled: Callable[[Sync, ErrorCode | None], None],
+        on_settled: Callable[[Sequence[Settled]], None],
     ) -> None:
         self._pool = pool
         self._topics = topics
-        self._on_settled = on_settled  # called with what was answered, once it is committed
+        self._on_settled = on_settled  # called with those that a group has settled for good
         self._on_answered = on_answered  # called with the first outbox id of a group
         self._group = GroupCommit(self._write, what="settling", linger=_LINGER)
 
@@ -47,7 +55,7 @@ class Settler:
     async def settle(
         self,
         sync: Sync,
-        verdict: Synced | Failed | RetryAt | InDoubt,
+        verdict: Settling,
         *,
         started_at: datetime,
         finished_at: datetime,
@@ -58,22 +66,32 @@ class Settler:
             False if the sync was no longer ours to settle: somebody else has done it, or will.
         """
         row = self._row(sync, verdict, started_at, finished_at)
-        settled = await self._group.submit(row)
-        if settled and isinstance(verdict, Synced | Failed):
-            said = answered(verdict, sync.item)
-            self._on_settled(sync, said.code if isinstance(said, Failed) else None)
-        return settled
+        return await self._group.submit(_Work(sync, verdict, row))
 
-    async def _write(self, rows: Sequence[Settlement]) -> Sequence[bool]:
-        settled = await settlement.settle(self._pool, rows)
-        if settled.first_outbox_id is not None:
-            self._on_answered(settled.first_outbox_id)
-        return [row.sync_id in settled.ids for row in rows]
+    async def _write(self, group: Sequence[_Work]) -> Sequence[bool]:
+        written = await settlement.settle(self._pool, [work.row for work in group])
+        if written.first_outbox_id is not None:
+            self._on_answered(written.first_outbox_id)
+        is_written = [work.sync.id in written.ids for work in group]
+        self._on_settled(
+            [
+                Settled(
+                    sync=sync,
+                    verdict=verdict,
+                    attempts=row.attempt,
+                    started_at=row.started_at,
+                    finished_at=row.finished_at,
+                )
+                for (sync, verdict, row), settled in zip(group, is_written, strict=True)
+                if settled and isinstance(verdict, Synced | Failed)
+            ]
+        )
+        return is_written
 
     def _row(
         self,
         sync: Sync,
-        verdict: Synced | Failed | RetryAt | InDoubt,
+        verdict: Settling,
         started_at: datetime,
         finished_at: datetime,
     ) -> Settlement:

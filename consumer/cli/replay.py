@@ -131,7 +131,11 @@ def replay(  # a command has as many options as it has
             "look only"
         )
     settings = load_settings("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
-    logs.configure(level="WARNING", json=settings.log_format == "json" and not sys.stderr.isatty())
+    lines = logs.configure(
+        level="WARNING",
+        json=settings.log_format == "json" and not sys.stderr.isatty(),
+        secrets=settings.secrets,
+    )
     asked = Asked(
         topics=_topics(settings, topics, None if kind is None else Kind(kind)),
         since=since,
@@ -161,6 +165,8 @@ def replay(  # a command has as many options as it has
         raise kafka_failed(settings, error) from error
     except (CannotReplay, TopicChanged, Moved) as error:
         raise click.ClickException(str(error)) from error
+    finally:
+        lines.tell(everything=True)
 
 
 async def _replay(

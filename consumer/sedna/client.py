@@ -53,6 +53,10 @@ class SednaClient:
     def __repr__(self) -> str:
         return f"SednaClient({self._session!r})"
 
+    def conceal(self, text: str) -> str:
+        """Take the tenant's secrets out of a text."""
+        return self._session.conceal(text)
+
     async def login(self) -> Login:
         """Log in, unless a login is in use."""
         return await self._session.current()

@@ -10,6 +10,7 @@ import click
 import jsonschema
 import pytest
 
+from consumer import settled
 from consumer.cli.main import cli
 from consumer.settings import FROM_FILE, PREFIX, Settings
 from schemas.envelope import parse_event
@@ -26,7 +27,7 @@ DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-LEVELS = {"debug", "info", "warning", "error", "exception"}
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 
 def section(document: Path, heading: str) -> str:
@@ -115,7 +116,7 @@ def test_the_readme_explains_every_failure_code() -> None:
 
 def test_the_operations_page_names_every_log_event_and_no_other() -> None:
     documented = {name for names in first_cells(section(OPERATIONS, "Logs")) for name in names}
-    assert documented == set(logged())
+    assert documented == {*logged(), settled.SYNCED, settled.FAILED}
 
 
 def logged() -> Iterator[str]:

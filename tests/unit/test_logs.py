@@ -1,8 +1,16 @@
 """Log lines: one JSON object each, everything that was said on them, and no secret."""
 
+import asyncio
+import gc
+import io
 import json
 import logging
+import subprocess
+import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,7 +18,10 @@ import structlog
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.logs import Seldom, blank, configure, get_logger
+from consumer.logs import Lines as Said
+from consumer.logs import configure, get_logger, traceback_of
+from consumer.output import Output
+from consumer.redaction import blank
 from schemas.kinds import Kind
 
 SECRET = "hunter2"
@@ -23,7 +34,10 @@ def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in logging.root.manager.loggerDict}
+    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
     yield
+    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
+    logging.captureWarnings(capture=False)
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     root.handlers[:] = handlers
@@ -264,7 +278,7 @@ def test_a_librarys_line_is_one_json_object_with_its_logger(start: Start) -> Non
     lines = start()
     logging.getLogger("some.library").error("broke %s", "twice", stack_info=True)
     (line,) = lines()
-    assert (line["event"], line["level"], line["logger"]) == (
+    assert (line["event"], line["level"], line["module"]) == (
         "broke twice",
         "error",
         "some.library",
@@ -294,17 +308,270 @@ def test_nothing_is_written_to_standard_output(
     assert len(written.err.splitlines()) == 2
 
 
-def test_a_library_that_repeats_itself_is_heard_now_and_then_and_others_always() -> None:
+# -- everything in one form ------------------------------------------------------------------------
+
+COMMON = {"event", "level", "module", "timestamp"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["aiokafka.conn", "asyncpg", "uvicorn.error", "asyncio", "py.warnings", "some.library"],
+)
+def test_a_line_of_any_library_has_the_fields_of_our_own(name: str, start: Start) -> None:
+    lines = start()
+    get_logger("consumer.x").critical("ours")
+    logging.getLogger(name).critical("the node %s:%d is %r", "h", 9092, "away")
+    ours, theirs = lines()
+    assert ours.keys() == theirs.keys() == COMMON
+    assert (theirs["event"], theirs["module"]) == ("the node h:9092 is 'away'", name)
+
+
+def test_what_a_library_adds_to_its_record_is_on_the_line_and_takes_no_fields_place(
+    start: Start,
+) -> None:
+    lines = start()
+    logging.getLogger("some.library").warning(
+        "said", extra={"node": 3, "event": "mine", "level": "high", "module_": [1], "self": 1}
+    )
+    (line,) = lines()
+    assert (line["event"], line["level"]) == ("said", "warning")
+    assert (line["node"], line["module_"]) == (3, [1])
+    assert (line["extra_event"], line["extra_level"], line["extra_self"]) == ("mine", "high", 1)
+
+
+def test_a_library_whose_values_do_not_fit_its_text_has_its_line_and_shows_no_value(
+    start: Start,
+) -> None:
+    lines = start()
+    logging.getLogger("some.library").warning("%d bytes", SECRET)
+    (line,) = lines()
+    assert (line["event"], line["level"]) == ("%d bytes", "warning")
+    assert SECRET not in json.dumps(line)
+
+
+def test_a_librarys_own_level_comes_down_to_the_next_one(start: Start) -> None:
+    lines = start()
+    for number in (5, 25, 35, 99):
+        logging.getLogger("some.library").log(number, "level %d", number)
+    assert [line["level"] for line in lines()] == ["info", "warning", "critical"]
+
+
+def test_a_text_that_is_no_unicode_has_its_line(start: Start) -> None:
+    lines = start()
+    get_logger("consumer.x").warning("said", text="half \ud800 and Şükrü")
+    (line,) = lines()
+    assert line["text"] == "half \ud800 and Şükrü"
+
+
+def test_a_warning_is_a_line(start: Start) -> None:
+    lines = start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=False)
+        logging.captureWarnings(capture=True)
+        warnings.warn(f"old, password={SECRET}", DeprecationWarning, stacklevel=1)
+    (line,) = lines()
+    assert (line["level"], line["module"]) == ("warning", "py.warnings")
+    assert "DeprecationWarning: old, password=***" in line["event"]
+
+
+def test_a_task_that_fails_and_is_lost_is_a_line_with_its_traceback(start: Start) -> None:
+    lines = start()
+
+    async def lose() -> None:
+        async def broken() -> None:
+            fail("nobody awaits this")
+
+        asyncio.get_running_loop().create_task(broken(), name="lost")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        gc.collect()
+
+    asyncio.run(lose())
+    (line,) = lines()
+    assert (line["level"], line["module"]) == ("error", "asyncio")
+    assert "never retrieved" in line["event"]
+    assert "RuntimeError: nobody awaits this" in line["exception"]
+
+
+#: What a process does at last, and what its line is called then.
+LAST_WORDS = {
+    "crashed": "fail()",
+    "thread_crashed": "threading.Thread(target=fail, name='aside').start()",
+    "unraisable": "x = type('X', (), {'__del__': lambda self: fail()})(); del x",
+}
+
+
+@pytest.mark.parametrize("event", LAST_WORDS)
+def test_what_nobody_catches_is_one_json_line_without_secrets_or_local_variables(
+    event: str,
+) -> None:
+    program = f"""
+import threading
+from consumer.logs import configure
+
+def fail():
+    local = "a local " + "variable"
+    raise RuntimeError("password={SECRET} and {SECRET}-known")
+
+configure(level="INFO", json=True, secrets=["{SECRET}-known"])
+{LAST_WORDS[event]}
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    (line,) = [json.loads(text) for text in done.stderr.splitlines()]
+    assert line["event"] == event
+    assert line.keys() >= COMMON
+    assert "RuntimeError: password=*** and ***" in line["exception"]
+    assert SECRET not in done.stderr.replace("fail()", "")
+    assert "a local variable" not in done.stderr
+    assert done.stdout == ""
+    assert done.returncode == (1 if event == "crashed" else 0)
+
+
+# -- secrets that are known ------------------------------------------------------------------------
+
+KNOWN = "s3cret pässwörd/with?odd&signs"
+
+
+@pytest.mark.parametrize("as_written", [KNOWN, json.dumps(KNOWN), f"x{KNOWN}x", KNOWN.upper()])
+def test_a_secret_that_the_process_knows_is_blanked_wherever_it_stands(
+    as_written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(level="INFO", json=True, secrets=[KNOWN])
+    get_logger("consumer.x").info("said", it=as_written, inside=[{"a": as_written}])
+    logging.getLogger("some.library").warning("it is %s", as_written)
+    try:
+        fail(as_written)
+    except RuntimeError:
+        get_logger("consumer.x").exception("broke")
+    written = capsys.readouterr().err
+    assert len(written.splitlines()) == 3
+    for form in (KNOWN, json.dumps(KNOWN)[1:-1], "odd&signs", "ODD&SIGNS"):
+        assert form not in written
+
+
+def test_a_traceback_hides_what_only_a_part_of_the_program_knows() -> None:
+    error = ValueError(f"outside: {KNOWN}")
+    error.__cause__ = RuntimeError(f"inside: {KNOWN}")
+    shown = traceback_of(error, lambda text: text.replace(KNOWN, "***"))
+    assert "RuntimeError: inside: ***" in shown
+    assert "ValueError: outside: ***" in shown
+    assert KNOWN not in shown
+
+
+# -- what repeats ----------------------------------------------------------------------------------
+
+
+def test_of_a_flood_some_dozens_are_said_and_the_number_of_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = configure(level="INFO", json=True)
+    log = get_logger("consumer.x")
+    for number in range(1000):
+        log.warning("event_rejected", tenant="flood", number=number)
+    log.warning("event_rejected", tenant="other")
+    log.warning("will_retry", tenant="flood")
+    said.tell(everything=True)
+    *lines, last, another, told = [
+        json.loads(line) for line in capsys.readouterr().err.splitlines()
+    ]
+    assert [line["number"] for line in lines] == list(range(50))
+    assert (last["tenant"], another["event"]) == ("other", "will_retry")
+    assert (told["event"], told["of"], told["tenant"]) == (
+        "lines_left_out", "event_rejected", "flood"
+    )  # fmt: skip
+    assert len(lines) + told["left_out"] == 1000
+
+
+def test_the_next_line_that_is_said_has_the_number_of_those_before_it() -> None:
     now = 0.0
-    seldom = Seldom("aiokafka", seconds=10.0, clock=lambda: now)
+    lines = Said(
+        output=Output(io.BytesIO()),
+        threshold=logging.INFO,
+        clean=str,
+        render=lambda *_: "",
+        clock=lambda: now,
+    )
 
-    def heard(name: str, text: str, *values: object) -> bool:
-        return seldom.filter(logging.LogRecord(name, logging.ERROR, "", 0, text, values, None))
+    def admit() -> dict[str, Any] | None:
+        try:
+            return dict(lines.admit(None, "warning", {"event": "will_retry", "tenant": "a"}))
+        except structlog.DropEvent:
+            return None
 
-    assert heard("aiokafka.conn", "no node %s", 1)
-    now = 9.9
-    assert not heard("aiokafka.conn", "no node %s", 2)
-    assert heard("aiokafka.conn", "something else")
-    assert all(heard("consumer", "no node") for _ in range(3))
+    said = [admit() for _ in range(60)]
+    assert said[49] == {"event": "will_retry", "tenant": "a"}
+    assert said[50:] == [None] * 10
     now = 10.0
-    assert heard("aiokafka.conn", "no node %s", 1)
+    assert admit() == {"event": "will_retry", "tenant": "a", "left_out": 10}
+
+
+def settled(**fields: Any) -> dict[str, Any]:
+    return {"event": "synced", "level": "info", "tenant": "a", "error": None, **fields}
+
+
+def test_the_lines_of_settled_syncs_are_never_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    said = configure(level="INFO", json=True)
+    for group in range(20):
+        said.settled(settled(number=number) for number in range(100 * group, 100 * group + 100))
+    said.tell(everything=True)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["number"] for line in lines] == list(range(2000))
+
+
+def test_the_line_of_a_settled_sync_has_a_time_and_shows_no_secret_of_its_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = configure(level="INFO", json=True, secrets=["kn0wn secret"])
+    reason = "Sedna said kn0wn%20secret to /AgencyLogin?password=other of u"
+    said.settled([settled(event="failed", level="warning", error=reason)])
+    line = json.loads(capsys.readouterr().err)
+    assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
+    assert line["error"] == "Sedna said *** to /AgencyLogin?password=*** of u"
+
+
+def test_the_lines_of_settled_syncs_heed_the_level_and_the_form(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = configure(level="WARNING", json=False)
+    failed = settled(event="failed", level="warning", error="no hotel is called Nowhere")
+    said.settled([settled(), failed])
+    shown = capsys.readouterr().err
+    assert len(shown.splitlines()) == 1
+    assert "no hotel is called Nowhere" in shown
+    assert "synced" not in shown
+
+
+def test_a_library_that_repeats_itself_is_heard_now_and_then_with_a_count(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = configure(level="INFO", json=True)
+    for number in range(40):
+        logging.getLogger("aiokafka.conn").error("no node %s", number)
+    logging.getLogger("aiokafka.conn").error("something else")
+    logging.getLogger("aiokafka.consumer").error("no node %s", 1)
+    said.tell(everything=True)
+    *lines, told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == [
+        *(f"no node {number}" for number in range(5)), "something else", "no node 1"
+    ]  # fmt: skip
+    assert {"of": "aiokafka.conn", "text": "no node %s", "left_out": 35}.items() <= told.items()
+
+
+async def test_what_was_left_out_is_told_by_itself_while_nothing_else_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("consumer.logs._TELL_EVERY", 0.01)
+    monkeypatch.setattr("consumer.logs._EVERY", 0.05)
+    said = configure(level="INFO", json=True)
+    telling = asyncio.create_task(said.keep_telling())
+    for _ in range(60):
+        get_logger("consumer.x").info("let_go", tenant="a")
+    async with asyncio.timeout(10):
+        while "lines_left_out" not in (written := capsys.readouterr().err):
+            await asyncio.sleep(0.01)
+    telling.cancel()
+    told = json.loads(written.splitlines()[-1])
+    assert (told["of"], told["tenant"], told["left_out"]) == ("let_go", "a", 10)

@@ -47,7 +47,9 @@ class Settling:
             pool=self.pool,
             topics=Topics(synced="sedna.synced", failed="sedna.failed"),
             on_answered=lambda _: None,
-            on_settled=lambda sync, code: self.settled.append((sync.voucher_no, code)),
+            on_settled=lambda group: self.settled.extend(
+                (each.sync.voucher_no, each.code) for each in group
+            ),
         )
 
     async def settle(self, sync: Sync, verdict: Synced | Failed | RetryAt | InDoubt) -> bool:
