@@ -2,12 +2,14 @@
 
 import sys
 
-from benchmarks import api, backfill, islands, outage, replay, throughput
+from benchmarks import api, backfill, islands, outage, overhead, replay, throughput, traces
 
 MEASUREMENTS = {
     "throughput": throughput.main,
     "islands": islands.main,
     "outage": outage.main,
+    "overhead": overhead.main,
+    "traces": traces.main,
     "api": api.main,
     "replay": replay.main,
     "backfill": backfill.main,

@@ -5,6 +5,7 @@ import base64
 import os
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from tests.support.postgres import database
 
 _KEY = f"bench:{base64.b64encode(bytes(32)).decode()}"
 _PARTITIONS = 6
+#: As it is installed.
+SERVICE = (str(Path(sys.executable).parent / "sedna-sync"), "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,22 @@ class Measured:
 
 
 async def measure(
-    *, kafka: str, postgres: str, sedna: Stub, tenant_count: int, in_flight: int, events: int
+    *,
+    kafka: str,
+    postgres: str,
+    sedna: Stub,
+    tenant_count: int,
+    in_flight: int,
+    events: int,
+    program: Sequence[str] = SERVICE,
+    variables: Mapping[str, str] | None = None,
 ) -> Measured:
-    """Publish all events, then start the service and see how fast they are answered."""
+    """Publish all events, then start the service and see how fast they are answered.
+
+    Args:
+        program: what is run as the service.
+        variables: of its environment, besides the settings.
+    """
     names = [f"tenant-{number:02}" for number in range(tenant_count)]
     async with database(postgres) as database_url, topics_factory(kafka) as make_topics:
         await migrate(database_url)
@@ -69,11 +85,10 @@ async def measure(
             "MAX_IN_FLIGHT_PER_TENANT": str(in_flight // tenant_count),
         }
         environment |= {f"SEDNA_SYNC_{name}": value for name, value in settings.items()}
+        environment |= variables or {}
         before = sedna.inserts
         with tempfile.TemporaryFile() as log:
-            service = await asyncio.create_subprocess_exec(
-                str(Path(sys.executable).parent / "sedna-sync"), "run", env=environment, stderr=log
-            )
+            service = await asyncio.create_subprocess_exec(*program, env=environment, stderr=log)
             try:
                 await _until_answered(database_url, service, events)
                 cpu = psutil.Process(service.pid).cpu_times()
