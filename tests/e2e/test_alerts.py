@@ -5,23 +5,15 @@ hour. When exactly each fires is held by the rules' own tests.
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import yaml
 
 from consumer.demo.fake import Fault, FaultKind
-from tests.conftest import without
-from tests.e2e.conftest import WorldFactory
-from tests.support import prometheus
+from tests.e2e.conftest import PrometheusFactory, WorldFactory
 from tests.support.events import account, reservation
-from tests.support.servers import Unavailable
-from tests.support.service import ServiceProcess
 
-RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"
 _PATIENCE = 60.0
 
 
@@ -66,45 +58,13 @@ def _whom(labels: dict[str, str]) -> str:
     return next((labels[each] for each in ("tenant", "topic", "instance") if each in labels), "")
 
 
-@contextlib.asynccontextmanager
-async def watching(service: ServiceProcess, folder: Path) -> AsyncIterator[Alerts]:
-    """A Prometheus that scrapes this service once a second."""
-    await service.until_logged("api_listening")
-    (line,) = service.lines("api_listening")
-    soon = folder / "alerts.yml"
-    rules = yaml.safe_load(RULES.read_text("utf-8"))
-    for group in rules["groups"]:
-        for rule in group["rules"]:
-            rule["for"] = "1s"
-    soon.write_text(yaml.safe_dump(rules), "utf-8")
-    config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(soon)],
-        "scrape_configs": [
-            {
-                "job_name": "any name",
-                "static_configs": [{"targets": [f"127.0.0.1:{line['port']}"]}],
-            }
-        ],
-    }
-    try:
-        server = prometheus.running(config)
-        url = await asyncio.to_thread(server.__enter__)
-    except Unavailable as reason:
-        without(str(reason))
-    try:
-        async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
-            yield Alerts(http)
-    finally:
-        await asyncio.to_thread(server.__exit__, None, None, None)
-
-
 async def test_what_fails_fires_with_its_name_and_its_numbers_and_nothing_else_does(
-    world: WorldFactory, tmp_path: Path
+    world: WorldFactory, prometheus: PrometheusFactory, impatient_rules: Path
 ) -> None:
     async with world([account("a"), account("b")]) as here:
         service = await here.start()
-        async with watching(service, tmp_path) as alerts:
+        async with prometheus(service, rules=impatient_rules) as http:
+            alerts = Alerts(http)
             await here.publish_reservations([("b", reservation("b", 1))])
             await here.until_settled(1)
             await alerts.until_scraped()
@@ -125,14 +85,14 @@ async def test_what_fails_fires_with_its_name_and_its_numbers_and_nothing_else_d
             assert firing["SednaSyncEventsRejected", topic]["summary"].endswith(": 1.")
 
 
-async def test_a_process_that_is_gone_is_missed(world: WorldFactory, tmp_path: Path) -> None:
+async def test_a_process_that_is_gone_is_missed(
+    world: WorldFactory, prometheus: PrometheusFactory, impatient_rules: Path
+) -> None:
     async with world([account("a")]) as here:
         service = await here.start()
-        async with watching(service, tmp_path) as alerts:
+        async with prometheus(service, rules=impatient_rules) as http:
+            alerts = Alerts(http)
             await alerts.until_scraped()
             await alerts.until()
-            (line,) = service.lines("api_listening")
             await service.kill()
-            await alerts.until(
-                ("SednaSyncDown", f"127.0.0.1:{line['port']}"), ("SednaSyncAbsent", "")
-            )
+            await alerts.until(("SednaSyncDown", await service.address()), ("SednaSyncAbsent", ""))

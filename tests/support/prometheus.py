@@ -4,6 +4,7 @@ A server has a folder and a port of its own, and a guardian: it is not left behi
 ends. Nothing that a package brings is started as a service of this machine.
 """
 
+import asyncio
 import contextlib
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,32 @@ def running(config: Mapping[str, Any]) -> Iterator[str]:
         url = f"http://{address}"
         _until_ready(guarded, url)
         yield url
+
+
+@contextlib.asynccontextmanager
+async def scraping(
+    targets: Sequence[str], *, job: str, seconds: int, rules: Path | None = None
+) -> AsyncIterator[str]:
+    """A server that scrapes these (host and port) every so many seconds; gives its URL.
+
+    The rules' path is an absolute one.
+
+    Raises:
+        Unavailable: where none starts.
+    """
+    every = f"{seconds}s"
+    server = running(
+        {
+            "global": {"scrape_interval": every, "evaluation_interval": every},
+            "rule_files": [] if rules is None else [str(rules)],
+            "scrape_configs": [{"job_name": job, "static_configs": [{"targets": [*targets]}]}],
+        }
+    )
+    url = await asyncio.to_thread(server.__enter__)
+    try:
+        yield url
+    finally:
+        await asyncio.to_thread(server.__exit__, None, None, None)
 
 
 def _until_ready(guarded: Guarded, url: str) -> None:

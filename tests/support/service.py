@@ -61,6 +61,12 @@ class ServiceProcess:
         ]
         return [line for line in lines if event in (None, line.get("event"))]
 
+    async def address(self) -> str:
+        """Where its API listens, once it does: host and port; raises as :meth:`until`."""
+        await self.until_logged("api_listening")
+        (line,) = self.lines("api_listening")
+        return f"127.0.0.1:{line['port']}"
+
     async def until_logged(self, event: str, *, times: int = 1) -> None:
         """Wait for a log line; raises as :meth:`until`."""
         await self.until(lambda: len(self.lines(event)) >= times)
