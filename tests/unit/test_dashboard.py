@@ -15,6 +15,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from consumer.accounts import Unusable
+from consumer.breaker import Reason
 from tests.support.dashboard import FILE, Range, legend_labels, queries, read, substituted
 from tests.support.promql import families, groupings, mistakes, selectors
 from tests.unit.test_alerts import ALERTS
@@ -181,6 +183,16 @@ def test_what_can_be_empty_says_what_that_means() -> None:
         )
         if filtered:
             assert panel["fieldConfig"]["defaults"]["noValue"], panel["title"]
+
+
+def test_each_reason_to_block_a_tenant_has_a_colour_of_its_own() -> None:
+    (panel,) = (each for each in SHOWN if each["title"] == "Tenants blocked, by reason")
+    colors = {
+        override["matcher"]["options"]: override["properties"][0]["value"]["fixedColor"]
+        for override in panel["fieldConfig"]["overrides"]
+    }
+    assert colors.keys() == {*Reason, *Unusable}
+    assert len(set(colors.values())) == len(colors)
 
 
 def test_what_hurts_is_on_top() -> None:
