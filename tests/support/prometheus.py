@@ -1,4 +1,4 @@
-"""A Prometheus and its promtool, for the tests of the alert rules.
+"""A Prometheus and its promtool, for what is shown and alerted from our metrics.
 
 A server has a folder and a port of its own, and a guardian: it is not left behind, however the test
 ends. Nothing that a package brings is started as a service of this machine.
@@ -96,7 +96,7 @@ def running(config: Mapping[str, Any]) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def scraping(
-    targets: Sequence[str], *, job: str, seconds: int, rules: Path | None = None
+    targets: Sequence[str], *, job: str, seconds: int, rules: Path
 ) -> AsyncIterator[str]:
     """A server that scrapes these (host and port) every so many seconds; gives its URL.
 
@@ -109,7 +109,7 @@ async def scraping(
     server = running(
         {
             "global": {"scrape_interval": every, "evaluation_interval": every},
-            "rule_files": [] if rules is None else [str(rules)],
+            "rule_files": [str(rules)],
             "scrape_configs": [{"job_name": job, "static_configs": [{"targets": [*targets]}]}],
         }
     )
