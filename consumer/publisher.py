@@ -29,6 +29,7 @@ _PAGE = 500
 #: Seconds between two reads from the very beginning, for messages that others have left to us.
 _REREAD_SECONDS = 5.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
+_ALL = 2**63 - 1  # no id is higher
 
 
 class Publisher:
@@ -48,7 +49,8 @@ class Publisher:
         self._ownership = ownership
         self._leases = leases
         self._tracing = tracing
-        self._after = 0  # messages up to here are acknowledged
+        #: The next page begins behind this id; what is written while a page is under way lowers it.
+        self._after = 0
         self._some = asyncio.Event()
         self._empty = asyncio.Event()
 
@@ -95,24 +97,23 @@ class Publisher:
 
     async def _publish_page(self) -> bool:
         """Publish the next messages; False if there were none."""
-        owned = await self._owned()
-        after = self._after
+        after, self._after = self._after, _ALL
+        owned = await self._owned(anew=after == 0)
         rows = await persistently(
             lambda: outbox.page(self._pool, owned, after=after, limit=_PAGE),
             what="reading the outbox",
         )
+        self._after = min(self._after, rows[-1].id if rows else after)
         if not rows:
             return False
         with self._tracing.publishing(rows):
             await self._delivery.send(rows)
         ids = [row.id for row in rows]
         await persistently(lambda: outbox.delete(self._pool, ids), what="emptying the outbox")
-        if self._after == after:
-            self._after = ids[-1]
         return True
 
-    async def _owned(self) -> Sequence[Place]:
-        if not self._after:
+    async def _owned(self, *, anew: bool) -> Sequence[Place]:
+        if anew:
             # From the beginning: also partitions that no longer exist and fall to us.
             waiting = await persistently(
                 lambda: outbox.partitions(self._pool), what="reading the outbox"

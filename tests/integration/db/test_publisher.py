@@ -1,7 +1,8 @@
 """Publishing: a message leaves the outbox once it is acknowledged, and not before."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import cast
 
 import pytest
@@ -35,10 +36,15 @@ class Held:
 
 
 class Kafka:
-    """Acknowledges pages, after these errors."""
+    """Acknowledges pages, after these errors; during the first page something else happens."""
 
-    def __init__(self, errors: Sequence[KafkaError]) -> None:
+    def __init__(
+        self,
+        errors: Sequence[KafkaError] = (),
+        meanwhile: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.errors = list(errors)
+        self.meanwhile = meanwhile
         self.pages: list[list[int]] = []
         self.kept: list[int] = []  # in the outbox, at each page
 
@@ -49,8 +55,23 @@ class Kafka:
     async def send(self, rows: Sequence[OutboxRow]) -> None:
         self.pages.append([row.id for row in rows])
         self.kept.append(len(await outbox.page(self._pool, OWNED, after=0, limit=100)))
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
         if self.errors:
             raise self.errors.pop(0)
+
+
+def publisher_of(pool: Pool, kafka: Kafka) -> Publisher:
+    ownership = Ownership()
+    ownership.assign({Kind.RESERVATION: frozenset({0})}, {Kind.RESERVATION: 1})
+    return Publisher(
+        pool=pool,
+        delivery=kafka.of(pool),
+        ownership=ownership,
+        leases=cast("Leases", Held()),
+        tracing=Tracing(),
+    )
 
 
 async def test_what_was_not_acknowledged_stays_and_goes_out_again_as_a_whole(
@@ -60,16 +81,8 @@ async def test_what_was_not_acknowledged_stays_and_goes_out_again_as_a_whole(
     async with registration(pool) as transaction:
         await transaction.add_messages([message(str(number)) for number in range(COUNT)])
     ids = [row.id for row in await outbox.page(pool, OWNED, after=0, limit=100)]
-    ownership = Ownership()
-    ownership.assign({Kind.RESERVATION: frozenset({0})}, {Kind.RESERVATION: 1})
     kafka = Kafka([OutOfOrderSequenceNumber(), KafkaTimeoutError()])
-    publisher = Publisher(
-        pool=pool,
-        delivery=kafka.of(pool),
-        ownership=ownership,
-        leases=cast("Leases", Held()),
-        tracing=Tracing(),
-    )
+    publisher = publisher_of(pool, kafka)
 
     publishing = asyncio.create_task(publisher.run())
     await publisher.drained()
@@ -79,3 +92,35 @@ async def test_what_was_not_acknowledged_stays_and_goes_out_again_as_a_whole(
     assert kafka.pages == [ids] * 3
     assert kafka.kept == [COUNT] * 3
     assert await outbox.page(pool, OWNED, after=0, limit=100) == []
+
+
+async def test_what_is_committed_behind_what_is_being_sent_goes_out_without_a_pause(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ids are lower, its commit was later: the page that is under way cannot know of it."""
+    monkeypatch.setattr(module, "_REREAD_SECONDS", 3_600.0)  # as if new ones came all the time
+    async with AsyncExitStack() as late:
+        transaction = await late.enter_async_context(registration(pool))
+        late_id = await transaction.add_messages([message("late")])
+        async with registration(pool) as early:
+            early_id = await early.add_messages([message("early")])
+        assert late_id < early_id
+
+        async def commit_the_late_one() -> None:
+            await late.aclose()
+            publisher.written(late_id)
+
+        kafka = Kafka(meanwhile=commit_the_late_one)
+        publisher = publisher_of(pool, kafka)
+        publisher.written(early_id)
+
+        publishing = asyncio.create_task(publisher.run())
+        try:
+            async with asyncio.timeout(5):
+                while len(kafka.pages) < 2:
+                    await asyncio.sleep(0.01)
+        finally:
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+
+    assert kafka.pages == [[early_id], [late_id]]
