@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 	then echo $$python; break; fi; done)
 BIN := .venv/bin
 
-.PHONY: help venv demo test lint format bench chaos pins schemas clean
+.PHONY: help venv demo test lint format bench chaos picture pins schemas clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -35,6 +35,9 @@ bench: venv ## measure; ARGS=… selects
 
 chaos: venv ## ten minutes of faults of every kind, then a judgement; ARGS='--seed 7 --faults 1000 --duration 600'
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+picture: venv ## draw docs/dashboard.png anew, from a quarter of an hour of traffic; ARGS=--again
+	$(BIN)/python -m tools.draw_dashboard $(ARGS)
 
 schemas: venv ## write the JSON Schemas, the AsyncAPI and the OpenAPI document anew from the models
 	$(BIN)/sedna-sync schema export schemas/generated
