@@ -101,6 +101,20 @@ async def test_what_stays_pending_is_not_counted_as_settled(pool: Pool, settling
     assert settling.settled == []
 
 
+async def test_what_is_settled_counts_though_nobody_waits_for_it_any_more(
+    pool: Pool, settling: Settling
+) -> None:
+    sync = await registered(pool, "V1")
+    synced = Synced(1, 18, adopted=False, conflict=False, message="")
+    asked = asyncio.create_task(settling.settle(sync, synced))
+    await asyncio.sleep(0)
+    asked.cancel()
+    async with asyncio.timeout(10):
+        while not settling.settled:
+            await asyncio.sleep(0.01)
+    assert settling.settled == [("V1", None)]
+
+
 async def test_a_settlement_that_is_refused_does_not_count(pool: Pool, settling: Settling) -> None:
     of_before = Holding(HOLDING.topic, HOLDING.partition, HOLDING.epoch - 1)
     sync = await registered(pool, "V1", of_before)
