@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from aiokafka.errors import KafkaError
 
 from consumer.cli.common import database_url, keyring, load_settings
+from consumer.cli.entry import end_on_sigterm
 from consumer.credentials import InvalidKeyring, Keyring
 from consumer.demo.tenancy import settings_of
 from consumer.demo.world import DEMO_TENANTS, demo_events
@@ -77,4 +78,5 @@ def _fail(why: str, code: int) -> int:
 
 
 if __name__ == "__main__":
+    end_on_sigterm()
     sys.exit(main())
