@@ -1,8 +1,9 @@
 """Resolves pyproject.toml into requirements/*.txt, with hashes: `make pins`.
 
 One resolution serves every supported system. Versions that are pinned stay as they are while
-they fit; `--upgrade` takes the newest. uv does the resolving, from a venv of its own that is thrown
-away.
+they fit; `--upgrade` takes the newest. What the tests run with (`dev`) is resolved first, and no
+other file may have another version of anything. uv does the resolving, from a venv of its own that
+is thrown away.
 """
 
 import subprocess
@@ -14,10 +15,10 @@ from pathlib import Path
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _PINS = {
+    "dev": ["--extra", "demo", "--extra", "otel", "--group", "dev"],
     "runtime": [],
     "demo": ["--extra", "demo"],
     "otel": ["--extra", "otel"],
-    "dev": ["--extra", "demo", "--extra", "otel", "--group", "dev"],
 }
 _OPTIONS = [
     *("--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url"),
@@ -34,6 +35,8 @@ def main(arguments: list[str]) -> None:
         compile_ = [str(programs / "uv"), "pip", "compile", *_OPTIONS, *arguments]
         for name, selection in _PINS.items():
             _run([*compile_, "pyproject.toml", *selection, "-o", f"requirements/{name}.txt"])
+            if name == "dev":
+                compile_ += ["--constraint", "requirements/dev.txt"]
         # What the image is built with.
         with (_CHECKOUT / "pyproject.toml").open("rb") as file:
             build = "\n".join(tomllib.load(file)["build-system"]["requires"])
