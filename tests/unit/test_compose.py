@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
+DIGEST = r"(@sha256:[0-9a-f]{64})?"
 PROMETHEUS: dict[str, Any] = yaml.safe_load(
     (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text("utf-8")
 )
@@ -48,7 +50,38 @@ def test_what_a_service_waits_for_can_come_about(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_image_is_ours_or_of_one_version(service: str) -> None:
     image = SERVICES[service]["image"]
-    assert image == "sedna-sync" or re.search(r":v?\d+\.\d+(\.\d+)?$", image)
+    assert image == "sedna-sync" or re.search(rf":v?\d+\.\d+(\.\d+)?{DIGEST}$", image)
+
+
+def test_our_image_is_built_by_one_service_and_never_taken_from_a_registry() -> None:
+    # Of several that are built side by side under one name, all but the first fail where Docker
+    # keeps its images in containerd and has none of that name yet.
+    ours = {name: each for name, each in SERVICES.items() if each["image"] == "sedna-sync"}
+    assert {name: each.get("build") for name, each in ours.items() if "build" in each} == {
+        "migrate": "."
+    }
+    policies = {name: each["pull_policy"] for name, each in ours.items()}
+    assert policies == dict.fromkeys(ours, "never") | {"migrate": "build"}
+
+
+@pytest.mark.parametrize("service", sorted(RUNNING))
+def test_a_process_waits_for_who_builds_its_image(service: str) -> None:
+    # So that it is also built where only some services are asked for.
+    assert "migrate" in SERVICES[service]["depends_on"]
+
+
+def test_postgres_is_ready_only_when_others_can_reach_it() -> None:
+    # While it sets the database up, a temporary server answers on the socket.
+    test = SERVICES["postgres"]["healthcheck"]["test"]
+    assert test[:4] == ["CMD", "pg_isready", "-h", "127.0.0.1"]
+
+
+def test_the_topics_are_those_that_the_readme_creates() -> None:
+    (script,) = SERVICES["topics"]["command"]
+    for name in ("topic_reservations", "topic_stop_sales", "topic_synced", "topic_failed"):
+        assert f" {Settings.model_fields[name].default}" in script
+    (larger,) = re.findall(r"--topic sedna\.deadletter .*\n.*(--config \S+)\n", README)
+    assert f"create {Settings.model_fields['topic_deadletter'].default} {larger}\n" in script
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -128,4 +161,14 @@ def test_the_demo_waits_to_be_asked_for() -> None:
     demo = SERVICES["demo"]
     assert demo["profiles"] == ["demo"]
     assert [name for name in SERVICES if SERVICES[name].get("profiles")] == ["demo"]
-    assert demo["entrypoint"] == ["python", "-m", "consumer.demo.publish"]
+    assert demo["entrypoint"][:3] == ["python", "-m", "consumer.demo.publish"]
+
+
+def test_the_demo_takes_options_besides_the_address_of_its_sedna() -> None:
+    # `docker compose run demo --seconds 60` puts them in the place of the command.
+    demo = SERVICES["demo"]
+    assert demo["command"] == []
+    option, url = demo["entrypoint"][3:]
+    assert option == "--sedna"
+    fake = SERVICES["fake-sedna"]["command"]
+    assert url.startswith(f"http://fake-sedna:{fake[fake.index('--port') + 1]}/")
