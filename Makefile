@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 	then echo $$python; break; fi; done)
 BIN := .venv/bin
 
-.PHONY: help venv demo test lint format bench chaos picture pins schemas clean
+.PHONY: help venv demo test lint format bench chaos picture pins images schemas clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -44,6 +44,9 @@ schemas: venv ## write the JSON Schemas, the AsyncAPI and the OpenAPI document a
 
 pins: venv ## resolve pyproject.toml into requirements/*.txt anew (UPGRADE=--upgrade takes newer versions)
 	$(BIN)/python tools/pins.py $(UPGRADE)
+
+images: venv ## pin the images of Dockerfile and docker-compose.yml by digest, as their registry has them now
+	$(BIN)/python tools/images.py
 
 clean: ## remove what was built, .venv too
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
