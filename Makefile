@@ -20,11 +20,12 @@ demo: venv ## the whole service on this machine, no Docker: embedded Kafka and P
 test: venv ## all tests; ARGS='tests/unit -k lanes' selects
 	$(BIN)/pytest $(ARGS)
 
-lint: venv ## style, types, import contracts
+lint: venv ## style, types, import contracts, the Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 format: venv ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix
