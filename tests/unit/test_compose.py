@@ -3,7 +3,9 @@
 That the images exist, and that the whole comes up, only an engine can say.
 """
 
+import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,22 @@ def mounts(service: str) -> dict[str, Path]:
     """Folders of the checkout, by where the container has them."""
     found = (each.split(":") for each in SERVICES[service]["volumes"] if each.startswith("./"))
     return {inside: ROOT / outside for outside, inside, *_ in found}
+
+
+def test_compose_can_read_the_file() -> None:
+    compose = ["docker", "compose"]
+    if not shutil.which("docker") or _said([*compose, "version"]).returncode != 0:
+        # Also where CI=true: no package manager brings it everywhere, and the rest is held here.
+        pytest.skip("no `docker compose`")
+    done = _said([*compose, "--profile", "demo", "config", "--format", "json"])
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["services"].keys() == SERVICES.keys()
+
+
+def _said(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
 
 
 @pytest.mark.parametrize("service", SERVICES)
