@@ -14,6 +14,12 @@ from tests.support.servers import Unavailable
 #: Says which of these is missing, or that none is.
 _LACKS = "import sys, importlib.util as u; print([n for n in sys.argv[1:] if not u.find_spec(n)])"
 
+#: Says which of these Python would have to compile first.
+_COMPILES = """
+import importlib.util as u, os, sys
+print([n for n in sys.argv[1:] if not os.path.exists(u.cache_from_source(u.find_spec(n).origin))])
+"""
+
 
 @pytest.fixture(scope="module", params=["engine", "steps"])
 def image(
@@ -40,6 +46,15 @@ def test_the_image_holds_what_the_service_needs_and_nothing_to_install_with(imag
     # The steps alone leave the Python of this machine as it is.
     tools = ["pip", "hatchling", *(["setuptools", "ensurepip"] if image.docker else [])]
     assert image.python("-c", _LACKS, *tools).stdout == f"{tools}\n"
+
+
+def test_the_image_need_not_compile_at_every_start_what_it_cannot_write_down(image: Image) -> None:
+    modules = [
+        "consumer.service",
+        "aiokafka.client",
+        *(["asyncio.taskgroups"] if image.docker else []),
+    ]
+    assert image.python("-c", _COMPILES, *modules).stdout == "[]\n"
 
 
 async def test_the_image_runs_the_service_says_how_it_is_and_ends_when_told(

@@ -53,7 +53,9 @@ class Image:
     def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs its Python: in the container that runs, else in a new one."""
         if self.docker is None:
-            return _run([str(Path(self.entry[0]).parent / "python"), *arguments], environment)
+            folder = Path(self.entry[0]).parent
+            # Not in the checkout, whose packages would be found first.
+            return _run([str(folder / "python"), *arguments], environment, cwd=folder)
         options = [f"--env={name}={value}" for name, value in environment.items()]
         running = [self.docker, "exec", *options, self.name, "python", *arguments]
         if _run([self.docker, "container", "inspect", self.name]).returncode == 0:
