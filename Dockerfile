@@ -1,7 +1,7 @@
 # The service as an image. It runs as a user of its own and writes nothing, so the root file system
 # can be mounted read-only.
 
-FROM python:3.13.15-slim-bookworm AS build
+FROM python:3.13.15-slim-bookworm@sha256:2325bb286ec344af3e5898cc224b5844e2707ac6e26b1632516fd3edc84a5e26 AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 # With what traces are sent with: an image cannot be given an extra later, and off it costs nothing.
@@ -18,7 +18,7 @@ RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /opt/sedna-sync/bin/python -m pip install --no-deps --no-index /wheel/*.whl \
     && /opt/sedna-sync/bin/python -m pip uninstall --yes pip
 
-FROM python:3.13.15-slim-bookworm
+FROM python:3.13.15-slim-bookworm@sha256:2325bb286ec344af3e5898cc224b5844e2707ac6e26b1632516fd3edc84a5e26
 # The base brings pip; nothing is installed here any more. What it does not bring is the compiled standard library, and
 # what cannot write would compile it anew at every start and for every health check.
 RUN python -m pip uninstall --yes --root-user-action=ignore pip \
