@@ -17,7 +17,7 @@ from tests.support.image import health_check
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 LAST_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
-DIGEST = r"(@sha256:[0-9a-f]{64})?"
+DIGEST = r"@sha256:[0-9a-f]{64}"
 
 
 def test_the_image_is_built_and_run_with_one_python() -> None:
