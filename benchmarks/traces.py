@@ -85,7 +85,7 @@ async def measure(events: int, rounds: int) -> None:
                     )
                     if (sink.exports == before) is not (traced == OFF):
                         raise RuntimeError(f"{sink.exports - before} exports of {traced} traces")
-                    return Took.of(**json.load(file), events=events)
+                    return Took.of(json.load(file)["ticks"], events)
 
             modes = [OFF, SOME, ALL]
             took: dict[str, list[Took]] = {mode: [] for mode in modes}

@@ -1,13 +1,14 @@
-"""The service with its metrics and logs as they are, without them, or with a clock around them.
+"""The service whose metrics and logs are switched off and on again, or have a clock around them.
 
-`python -m benchmarks.watched run`, for `make bench ARGS=overhead`; `WATCHED` says which of the
-three. No product's setting does that, so it is done to the program before it begins. What it took
-is written to the file that `TOOK` names, at its end.
+`python -m benchmarks.watched run`, for `make bench ARGS=overhead`; `WATCHED` says which of these,
+or that neither is done. No product's setting does that, so it is done to the program before it
+begins. What it took is written to the file that `TOOK` names, at its end.
 """
 
 import atexit
 import json
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,8 +22,9 @@ from consumer.sedna.calls import CallDetails
 from schemas.kinds import Kind
 from schemas.outcomes import ErrorCode
 
-MODES = AS_IT_IS, WITHOUT, CLOCKED = "as it is", "without", "clocked"
-_TICK_SECONDS = 0.1
+SWITCHED, CLOCKED, AS_IT_IS = "switched", "clocked", "as it is"
+#: Seconds between two ticks, and ticks for which it stays switched.
+_TICK_SECONDS, _SWITCH_TICKS = 0.1, 5
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,13 +32,23 @@ T = TypeVar("T")
 
 class Took:
     mode = os.environ.get("WATCHED", AS_IT_IS)
+    is_on = True
     settled = 0
     inside = 0  #: nanoseconds of the thread's CPU, in metrics and logs
-    ticks: list[tuple[float, float, int]] = []  #: seconds, CPU seconds, syncs settled  # noqa: RUF012
+    #: Seconds, CPU seconds, syncs settled; whether metrics and logs were on until the next tick.
+    ticks: list[tuple[float, float, int, bool]] = []  # noqa: RUF012
 
     @classmethod
-    def tick(cls) -> None:
-        cls.ticks.append((time.perf_counter(), time.process_time(), cls.settled))
+    def keep_ticking(cls) -> None:
+        while True:
+            # Both, in an order of chance: what is done now and then must not meet one only.
+            for is_on in random.sample([True, False], 2):
+                cls.is_on = cls.mode != SWITCHED or is_on
+                for _ in range(_SWITCH_TICKS):
+                    cls.ticks.append(
+                        (time.perf_counter(), time.process_time(), cls.settled, cls.is_on)
+                    )
+                    time.sleep(_TICK_SECONDS)
 
     @classmethod
     def write(cls) -> None:
@@ -44,23 +56,24 @@ class Took:
         Path(os.environ["TOOK"]).write_text(json.dumps(took))
 
 
-def watched(real: Callable[P, T], *, otherwise: T) -> Callable[P, T]:
-    """The same as it is, doing nothing, or with a clock around it."""
+def watched(real: Callable[P, None]) -> Callable[P, None]:
+    """The same, which does nothing while it is switched off, or with a clock around it."""
 
-    def clocked(*arguments: P.args, **keywords: P.kwargs) -> T:
+    def switched(*arguments: P.args, **keywords: P.kwargs) -> None:
+        if Took.is_on:
+            real(*arguments, **keywords)
+
+    def clocked(*arguments: P.args, **keywords: P.kwargs) -> None:
         before = time.thread_time_ns()
         try:
-            return real(*arguments, **keywords)
+            real(*arguments, **keywords)
         finally:
             Took.inside += time.thread_time_ns() - before
 
-    def nothing(*_arguments: P.args, **_keywords: P.kwargs) -> T:
-        return otherwise
-
-    return {AS_IT_IS: real, WITHOUT: nothing, CLOCKED: clocked}[Took.mode]
+    return {SWITCHED: switched, CLOCKED: clocked}.get(Took.mode, real)
 
 
-_count_settled = watched(Metrics.settled, otherwise=None)
+_count_settled = watched(Metrics.settled)
 _of_topics = Metrics.of_topics
 
 
@@ -72,21 +85,15 @@ def settled(self: Metrics, kind: Kind, code: ErrorCode | None, seconds: float) -
 def of_topics(
     self: Metrics, topics: Mapping[Kind, str]
 ) -> Callable[[Mapping[tuple[Kind, str], int]], None]:
-    return watched(_of_topics(self, topics), otherwise=None)
-
-
-def keep_ticking() -> None:
-    while True:
-        Took.tick()
-        time.sleep(_TICK_SECONDS)
+    return watched(_of_topics(self, topics))
 
 
 if __name__ == "__main__":
-    called: Callable[[Metrics, CallDetails], None] = watched(Metrics.called, otherwise=None)
+    called: Callable[[Metrics, CallDetails], None] = watched(Metrics.called)
     Metrics.settled = settled  # type: ignore[method-assign]
     Metrics.called = called  # type: ignore[method-assign, assignment]  # it is none of a class
     Metrics.of_topics = of_topics  # type: ignore[method-assign]
-    Lines.settled = watched(Lines.settled, otherwise=None)  # type: ignore[method-assign]
+    Lines.settled = watched(Lines.settled)  # type: ignore[method-assign]
     atexit.register(Took.write)
-    threading.Thread(target=keep_ticking, daemon=True).start()
+    threading.Thread(target=Took.keep_ticking, daemon=True).start()
     main()

@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, MutableMapping
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -142,9 +142,8 @@ class Lines:
             clock: seconds since some moment.
         """
         self._output = output
-        self._is_shown = {
-            name: number >= threshold for name, number in logging.getLevelNamesMapping().items()
-        }
+        levels = logging.getLevelNamesMapping().items()
+        self._shown = {name.lower() for name, number in levels if number >= threshold}
         self._clean = clean
         self._render = render
         # Libraries log from threads of their own.
@@ -177,11 +176,13 @@ class Lines:
             lines: as `Settled.line` makes them; they are this object's from now on.
         """
         written = []
+        timestamp = _timestamp()
         for fields in lines:
-            if self._is_shown[fields["level"].upper()]:
+            if fields["level"] in self._shown:
                 if fields["error"] is not None:
                     fields["error"] = self._clean(fields["error"])
-                written.append(self._render(None, "", _stamp(None, "", fields)))
+                fields["timestamp"] = timestamp
+                written.append(self._render(None, "", fields))
         if written:
             self._output.write(written)
 
@@ -253,14 +254,12 @@ def _level(number: int) -> int:
 
 
 def _stamp(_logger: object, _method: str, fields: Fields) -> Fields:
-    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
-    fields["timestamp"] = f"{_second(seconds)}.{rest // 1000:06}Z"
+    fields["timestamp"] = _timestamp()
     return fields
 
 
-@lru_cache(maxsize=2)
-def _second(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+def _timestamp() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def blank_secrets(
