@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import entry_points, version
@@ -38,7 +38,6 @@ from opentelemetry.trace import (
     TraceFlags,
     Tracer,
     TraceState,
-    get_current_span,
     set_span_in_context,
 )
 
@@ -46,7 +45,7 @@ from consumer.arrivals import Readable, Unreadable
 from consumer.events import set_within
 from consumer.redaction import blank
 from consumer.registrar import Fate
-from consumer.sedna.calls import CallDetails, CallTrace, trace_of_calls
+from consumer.sedna.calls import CallDetails, CallTrace, Untraced, trace_of_calls
 from consumer.sedna.operations import Operation
 from consumer.settings import SettingsError
 from consumer.sync import Sync
@@ -145,18 +144,26 @@ class OpenTelemetry(Tracing):
 
     def attempt(self, sync: Sync) -> Attempt:
         """See `Tracing`."""
-        return _Attempt(self._tracer, sync)
+        return super().attempt(sync) if _is_left_out(sync.trace) else _Attempt(self._tracer, sync)
 
     def call(self, operation: Operation, *, host: str, port: int | None) -> CallTrace:
         """See `Tracing`; below the attempt of the running task."""
+        if _is_left_out(trace_of_calls.get()):
+            return Untraced(operation, host=host, port=port)
         return _Call(self._tracer, operation, host, port)
 
-    @contextmanager
-    def settling(self, sync: Sync, verdict: Verdict) -> Iterator[None]:
+    def settling(self, sync: Sync, verdict: Verdict) -> AbstractContextManager[object]:
         """See `Tracing`; below the attempt of the running task."""
-        span = self._tracer.start_span(
-            "settle", context=_parent(trace_of_calls.get()), attributes=_of_sync(sync)
-        )
+        parent = trace_of_calls.get()
+        if _is_left_out(parent):
+            return super().settling(sync, verdict)
+        return self._settling(sync, verdict, parent)
+
+    @contextmanager
+    def _settling(
+        self, sync: Sync, verdict: Verdict, parent: TraceContext | None
+    ) -> Iterator[None]:
+        span = self._tracer.start_span("settle", context=_parent(parent), attributes=_of_sync(sync))
         _judge(span, verdict)
         try:
             yield
@@ -183,7 +190,7 @@ class OpenTelemetry(Tracing):
         now = time.time_ns()
         for row in rows:
             trace = read_headers(row.headers).trace
-            if trace is None:
+            if trace is None or _is_left_out(trace):
                 continue  # it belongs to no trace, and begins none
             span = self._tracer.start_span(
                 f"publish {row.topic}",
@@ -277,11 +284,10 @@ class _Batch(Batch):
 
     def _register(self, trace: TraceContext | None, attributes: _Attributes) -> Span:
         """Below the `read` whose context an event carries by now."""
-        parent = _parent(trace)
-        if not get_current_span(parent).get_span_context().trace_flags.sampled:
+        if _is_left_out(trace):
             return INVALID_SPAN
         return self._tracer.start_span(
-            "register", context=parent, start_time=self._read, attributes=attributes
+            "register", context=_parent(trace), start_time=self._read, attributes=attributes
         )
 
 
@@ -368,6 +374,14 @@ class _Call:
 
 
 # -- contexts -------------------------------------------------------------------------------------
+
+
+def _is_left_out(trace: TraceContext | None) -> bool:
+    """Whether its reading left it out: then it goes on as it is, since all further spans would be.
+
+    One that is not recorded costs nearly as much as one that is.
+    """
+    return trace is not None and not trace.is_sampled
 
 
 def _parent(trace: TraceContext | None) -> Context:

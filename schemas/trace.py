@@ -38,6 +38,11 @@ class TraceContext:
         """32 hexadecimal digits, the same for all that belongs to one trace."""
         return self.parent[3:35]
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether whoever came before recorded it."""
+        return int(self.parent[-2:], 16) & 1 == 1
+
     def fields(self) -> tuple[tuple[str, str], ...]:
         """Names and values, for headers and for the attributes of a CloudEvent."""
         if self.state is None:

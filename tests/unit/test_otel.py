@@ -159,6 +159,27 @@ def test_an_event_that_upstream_does_not_sample_is_in_no_span(traced: Traced) ->
     assert (event.arrival.trace.trace_id, event.arrival.trace.parent[-2:]) == (TRACE_ID, "00")
 
 
+def test_what_its_reading_left_out_makes_no_further_span_and_goes_on_as_it_is(
+    traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A span that is not recorded costs nearly as much as one that is."""
+    unsampled = TraceContext(f"{examples.TRACEPARENT[:-2]}00", "upstream=1")
+    made = sync(unsampled)
+    made.waiting_since = NOW
+    headers = tuple((name, value.encode()) for name, value in unsampled.fields())
+    row = OutboxRow(id=1, topic="sedna.synced", key=b"a", value=b"{}", headers=headers)
+    monkeypatch.setattr(traced.tracing, "_tracer", None)
+    with traced.tracing.attempt(made) as attempt:
+        call = traced.tracing.call(Operation.INSERT_RESERVATION, host="sedna.example", port=8443)
+        call.end(CallDetails("insert_reservation", "ok", 0.1, 200))
+        attempt.came_to(DONE)
+        with traced.tracing.settling(made, DONE):
+            pass
+    with traced.tracing.publishing([row]):
+        pass
+    assert call.context == attempt.context == unsampled
+
+
 # -- working --------------------------------------------------------------------------------------
 
 DONE = Synced(rec_id=5, hotel_id=18, adopted=False, conflict=False, message="done")
