@@ -22,6 +22,9 @@ from schemas.storable import storable_json, storable_text
 #: Seconds that the first of a group waits for others.
 _LINGER = 0.005
 
+#: Their messages can be anywhere in the outbox.
+_SOMEWHERE = 1
+
 Settling = Synced | Failed | RetryAt | InDoubt
 
 
@@ -72,7 +75,10 @@ class Settler:
         written = await settlement.settle(self._pool, [work.row for work in group])
         if written.first_outbox_id is not None:
             self._on_answered(written.first_outbox_id)
-        is_written = [work.sync.id in written.ids for work in group]
+        before = await self._settled_before(
+            [work.row for work in group if work.sync.id not in written.ids]
+        )
+        is_written = [work.sync.id in written.ids | before for work in group]
         self._on_settled(
             [
                 Settled(
@@ -87,6 +93,17 @@ class Settler:
             ]
         )
         return is_written
+
+    async def _settled_before(self, refused: Sequence[Settlement]) -> frozenset[int]:
+        final = [row for row in refused if row.state != "pending"]
+        if not final:
+            return frozenset()
+        # Where the reply to a commit was lost it is written again, which Postgres refuses: they are
+        # not somebody else's.
+        before = await settlement.settled_before(self._pool, final)
+        if before:
+            self._on_answered(_SOMEWHERE)
+        return before
 
     def _row(
         self,

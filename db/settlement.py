@@ -8,7 +8,8 @@ from db.errors import translated
 from db.pool import Pool
 from db.records import Settlement
 
-_SETTLE = sql.load("settlement")["settle"]
+_QUERIES = sql.load("settlement")
+_SETTLE, _SETTLED_BEFORE = _QUERIES["settle"], _QUERIES["settled_before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +62,21 @@ async def settle(pool: Pool, settlements: Sequence[Settlement]) -> Settled:
     if row is None:
         return Settled(frozenset(), None)
     return Settled(frozenset(row["settled"] or ()), row["first_outbox_id"])
+
+
+async def settled_before(pool: Pool, settlements: Sequence[Settlement]) -> frozenset[int]:
+    """Which of these have settled their syncs already, when the reply to it was lost.
+
+    Returns:
+        Ids of syncs; none of one that another attempt has settled.
+    """
+    with translated():
+        rows = await pool.fetch(
+            _SETTLED_BEFORE,
+            [settlement.sync_id for settlement in settlements],
+            [settlement.tenant_id for settlement in settlements],
+            [settlement.generation for settlement in settlements],
+            [settlement.attempt for settlement in settlements],
+            [settlement.started_at for settlement in settlements],
+        )
+    return frozenset(row["sync_id"] for row in rows)

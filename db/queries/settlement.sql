@@ -78,3 +78,19 @@ WITH settlement AS (
     RETURNING id
 )
 SELECT (SELECT array_agg(id) FROM settled) AS settled, (SELECT min(id) FROM answered) AS first_outbox_id
+
+-- name: settled_before
+-- Which of these very attempts have settled their syncs already: a commit whose reply was lost. Nothing follows the
+-- attempt that settled a sync, unless it was asked for again since.
+SELECT given.sync_id
+FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::integer[], $5::timestamptz[])
+    AS given (sync_id, tenant_id, generation, attempt, started_at)
+JOIN LATERAL (
+    SELECT tenant_id, generation, attempt, started_at, outcome FROM sync_attempts
+    WHERE sync_attempts.sync_id = given.sync_id
+    ORDER BY sync_attempts.id DESC LIMIT 1
+) AS latest ON latest.tenant_id = given.tenant_id
+    AND latest.generation = given.generation
+    AND latest.attempt = given.attempt
+    AND latest.started_at = given.started_at
+WHERE latest.outcome IN ('synced', 'failed')

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
+from consumer import persistence
 from consumer.arrivals import Record, Unreadable, read
 from consumer.ownership import Lease
 from consumer.registrar import Registrar
@@ -16,7 +18,8 @@ from consumer.results import Topics
 from consumer.settler import Settler
 from consumer.sync import Sync, from_arrival
 from consumer.verdict import Failed, InDoubt, RetryAt, Synced
-from db.errors import DatabaseError
+from db import settlement
+from db.errors import DatabaseError, DatabaseUnavailable
 from db.pool import Pool
 from db.records import Holding, Origin
 from schemas import examples
@@ -40,13 +43,14 @@ class Settling:
 
     pool: Pool
     settled: list[tuple[str | None, ErrorCode | None]] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)
     settler: Settler = field(init=False)
 
     def __post_init__(self) -> None:
         self.settler = Settler(
             pool=self.pool,
             topics=Topics(synced="sedna.synced", failed="sedna.failed"),
-            on_answered=lambda _: None,
+            on_answered=self.answered.append,
             on_settled=lambda group: self.settled.extend(
                 (each.sync.voucher_no, each.code) for each in group
             ),
@@ -113,6 +117,29 @@ async def test_what_is_settled_counts_though_nobody_waits_for_it_any_more(
         while not settling.settled:
             await asyncio.sleep(0.01)
     assert settling.settled == [("V1", None)]
+
+
+async def test_what_was_committed_counts_once_though_the_reply_to_it_was_lost(
+    pool: Pool, settling: Settling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, replies = settlement.settle, 0
+
+    async def lossy(*arguments: Any) -> settlement.Settled:
+        nonlocal replies
+        replies += 1
+        written = await settle(*arguments)
+        if replies == 1:
+            raise DatabaseUnavailable("the connection was lost")
+        return written
+
+    monkeypatch.setattr(settlement, "settle", lossy)
+    monkeypatch.setattr(persistence, "_FIRST_WAIT", 0.001)
+    sync = await registered(pool, "V1")
+    assert await settling.settle(sync, Synced(1, 18, adopted=False, conflict=False, message=""))
+    assert settling.settled == [("V1", None)]
+    assert replies == 2
+    # Whoever publishes is told to look for its message anywhere.
+    assert settling.answered == [1]
 
 
 async def test_a_settlement_that_is_refused_does_not_count(pool: Pool, settling: Settling) -> None:

@@ -100,6 +100,7 @@ def arguments(size: int) -> dict[str, list[Any]]:
             *([True] * size, texts, texts, payloads, times, times, texts, blobs, blobs),
             *(numbers, payloads, blobs, texts, *lease, texts, [False] * size),
         ],
+        "settlement.settled_before": [ids, tenants, numbers, numbers, times],
         "replays.results": [tenants, ids],
         "replays.unpublished": [size],
         "replays.pace": [tenants[:1], 1],

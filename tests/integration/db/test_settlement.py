@@ -162,6 +162,24 @@ async def test_writing_the_same_settlements_again_changes_nothing(pool: Pool, st
     assert await snapshot(pool) == before
 
 
+@pytest.mark.parametrize("state", ["synced", "failed"])
+async def test_an_attempt_finds_that_it_has_settled_a_sync_itself_and_no_other_finds_it(
+    pool: Pool, state: str
+) -> None:
+    place, pending = await inserted(pool, reservation("V1"), reservation("V2"))
+    mine = settlement_of(place, state=state)
+    retry = settlement_of(pending, state="pending")
+    await settlement.settle(pool, [mine, retry])
+    assert await settlement.settled_before(pool, [mine, retry]) == {place.id}
+    for change in (
+        {"generation": mine.generation + 1},
+        {"attempt": mine.attempt + 1},
+        {"started_at": mine.started_at + timedelta(microseconds=1)},
+        {"tenant_id": "another"},
+    ):
+        assert await settlement.settled_before(pool, [replace(mine, **change)]) == set()
+
+
 async def test_what_somebody_else_has_settled_is_not_touched(pool: Pool) -> None:
     (place,) = await inserted(pool, reservation())
     await settlement.settle(pool, [settlement_of(place, rec_id=1)])
