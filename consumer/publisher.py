@@ -26,7 +26,8 @@ from db.pool import Pool
 _log = get_logger(__name__)
 
 _PAGE = 500
-#: Seconds between two reads from the very beginning, for messages that others have left to us.
+#: Seconds between two reads from the very beginning, at the most: for messages that others have
+#: left to us, and those of whose commit nobody knows, since the reply was lost.
 _REREAD_SECONDS = 5.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _ALL = 2**63 - 1  # no id is higher
@@ -51,6 +52,7 @@ class Publisher:
         self._tracing = tracing
         #: The next page begins behind this id; what is written while a page is under way lowers it.
         self._after = 0
+        self._reread_at = 0.0  # on the loop's clock
         self._some = asyncio.Event()
         self._empty = asyncio.Event()
 
@@ -91,13 +93,19 @@ class Publisher:
                 self._empty.set()
 
     async def _wait_for_some(self) -> None:
-        if self._empty.is_set() and not await set_within(self._some, _REREAD_SECONDS):
-            self.written(1)
+        if self._empty.is_set():
+            await set_within(self._some, _REREAD_SECONDS)
+        self._empty.clear()
         self._some.clear()
 
     async def _publish_page(self) -> bool:
         """Publish the next messages; False if there were none."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._reread_at:
+            self._after = 0
         after, self._after = self._after, _ALL
+        if after == 0:
+            self._reread_at = now + _REREAD_SECONDS
         owned = await self._owned(anew=after == 0)
         rows = await persistently(
             lambda: outbox.page(self._pool, owned, after=after, limit=_PAGE),

@@ -94,6 +94,36 @@ async def test_what_was_not_acknowledged_stays_and_goes_out_again_as_a_whole(
     assert await outbox.page(pool, OWNED, after=0, limit=100) == []
 
 
+async def test_what_nobody_told_of_goes_out_in_time_though_others_come_all_along(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose commit's reply was lost is not told of, and steady traffic must not keep it back."""
+    monkeypatch.setattr(module, "_REREAD_SECONDS", 0.5)
+    kafka = Kafka()
+    publisher = publisher_of(pool, kafka)
+    async with AsyncExitStack() as late:
+        transaction = await late.enter_async_context(registration(pool))
+        late_id = await transaction.add_messages([message("late")])
+        publishing = asyncio.create_task(publisher.run())
+        try:
+            async with asyncio.timeout(10):
+                while not kafka.pages:
+                    await told_of_one(pool, publisher)
+                await late.aclose()
+                while [late_id] not in [page[:1] for page in kafka.pages]:
+                    await told_of_one(pool, publisher)
+        finally:
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+
+
+async def told_of_one(pool: Pool, publisher: Publisher) -> None:
+    async with registration(pool) as transaction:
+        new_id = await transaction.add_messages([message("new")])
+    publisher.written(new_id)
+    await asyncio.sleep(0.02)
+
+
 async def test_what_is_committed_behind_what_is_being_sent_goes_out_without_a_pause(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
