@@ -80,7 +80,10 @@ def name_words(name: str) -> tuple[str, ...]:
 def code_key(text: str) -> str:
     """Return a room's or a board's code or name, folded; empty if no letter or digit is in it."""
     spaced = _spaced(_fold_letters(text.translate(_VANISHING)), signs=_SIGNS_OF_CODES)
-    key = joined("&" if word in _CONNECTIVES else word for word in spaced.split())
+    words = spaced.split()
+    if len(words) > 1:  # one alone connects nothing: it is a code
+        words = ["&" if word in _CONNECTIVES else word for word in words]
+    key = joined(words)
     return key if any(character.isalnum() for character in key) else ""
 
 
