@@ -69,3 +69,29 @@ def test_a_signal_while_it_loads_ends_it_as_one_ends_any_other_program() -> None
         assert process.wait(timeout=_SECONDS) == 128 + signal.SIGTERM
         assert process.stderr is not None
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        "time.sleep(600)",
+        "asyncio.run(asyncio.sleep(600))",
+        # Such as the look-up of a name that nobody answers.
+        "asyncio.run(asyncio.to_thread(time.sleep, 600))",
+    ],
+)
+def test_a_command_that_is_at_work_ends_whatever_it_is_in_the_middle_of(busy: str) -> None:
+    program = (
+        "import asyncio, time; from consumer.cli import entry; entry._GOODBYE = 0.2; "
+        f"entry.end_on_sigterm(); print('at work', flush=True); {busy}"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"at work\n"
+    time.sleep(0.3)  # to be in the middle of it
+    process.send_signal(signal.SIGTERM)
+    try:
+        assert process.wait(timeout=_SECONDS) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.communicate()
