@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, MutableMapping
+from collections.abc import Callable, Collection, Hashable, Iterable, MutableMapping
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -29,7 +29,10 @@ from consumer.repeats import LeftOut, Repeats
 from consumer.sedna.secrets import Concealer
 
 #: They log whole URLs, headers or payloads at DEBUG or INFO.
-_QUIET = ("httpx2", "httpcore2", "httpx", "httpcore", "asyncio", "aiokafka", "asyncpg")
+_QUIET = (
+    *("httpx2", "httpcore2", "httpx", "httpcore", "urllib3", "requests"),
+    *("asyncio", "aiokafka", "asyncpg"),
+)
 #: Lines of one event about one tenant that are said at once, and seconds until one more is.
 _BURST, _EVERY = 50, 10.0
 #: Of each line of a library: a Kafka client that finds nobody says so some forty times a second.
@@ -83,9 +86,6 @@ def configure(*, level: str, json: bool, secrets: Collection[str] = ()) -> "Line
     render: Callable[..., Any] = (
         _as_json if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
-    lines = Lines(
-        output=output, threshold=threshold, clean=clean, render=render, clock=time.monotonic
-    )
     finish: list[structlog.typing.Processor] = [
         structlog.processors.format_exc_info,
         partial(blank_secrets, clean=clean),
@@ -94,19 +94,28 @@ def configure(*, level: str, json: bool, secrets: Collection[str] = ()) -> "Line
         _stamp,
         render,
     ]
+    # Past the limits, and whatever the level: who speaks through it has looked after both.
+    unlimited = structlog.wrap_logger(
+        output,
+        processors=finish,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+    )
+    lines = Lines(
+        output=output,
+        log=unlimited,
+        threshold=threshold,
+        clean=clean,
+        render=render,
+        clock=time.monotonic,
+    )
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, lines.admit, *finish],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=lambda *_: output,
         cache_logger_on_first_use=True,
     )
-    of_libraries = structlog.wrap_logger(
-        output,
-        processors=finish,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
-    )
     root = logging.getLogger()
-    root.handlers[:] = [_Libraries(of_libraries, lines)]
+    root.handlers[:] = [_Libraries(unlimited, lines)]
     root.setLevel(threshold)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
@@ -127,6 +136,7 @@ class Lines:
         self,
         *,
         output: Output,
+        log: Any,
         threshold: int,
         clean: Callable[[str], str],
         render: Callable[..., Any],
@@ -136,17 +146,20 @@ class Lines:
 
         Args:
             output: where lines go.
+            log: a logger that says all that it is given.
             threshold: the lowest level that is shown, as the standard library numbers it.
             clean: takes secrets out of a text.
             render: makes a text of a line's fields.
             clock: seconds since some moment.
         """
         self._output = output
+        self._log = log
         levels = logging.getLevelNamesMapping().items()
         self._shown = {name.lower() for name, number in levels if number >= threshold}
         self._clean = clean
         self._render = render
-        # Libraries log from threads of their own.
+        # Libraries log from threads of their own. And the garbage collector can come upon a lost
+        # task at any moment, which then speaks in this very thread: nobody may wait for it.
         self._lock = threading.Lock()
         self._own = Repeats(burst=_BURST, every=_EVERY, most=_MOST, clock=clock)
         self._of_libraries = Repeats(
@@ -159,8 +172,7 @@ class Lines:
         Raises:
             structlog.DropEvent: it is left out itself.
         """
-        with self._lock:
-            left_out = self._own.admit(str(fields["event"]), fields.get("tenant"))
+        left_out = self._ask(self._own, str(fields["event"]), fields.get("tenant"))
         if left_out is None:
             raise structlog.DropEvent
         if left_out:
@@ -188,8 +200,15 @@ class Lines:
 
     def admit_of_library(self, record: logging.LogRecord) -> int | None:
         """The same for a library's line, as :meth:`Repeats.admit` answers."""
-        with self._lock:
-            return self._of_libraries.admit(record.name, str(record.msg)[:_TEXT])
+        return self._ask(self._of_libraries, record.name, str(record.msg)[:_TEXT])
+
+    def _ask(self, repeats: Repeats, kind: str, about: Hashable) -> int | None:
+        if not self._lock.acquire(blocking=False):
+            return 0  # said, and not counted: so the sum still holds
+        try:
+            return repeats.admit(kind, about)
+        finally:
+            self._lock.release()
 
     def tell(self, *, everything: bool = False) -> None:
         """Say what was left out and not told by a later line.
@@ -206,9 +225,10 @@ class Lines:
             self._say("text", each)
 
     def _say(self, about: str, each: LeftOut) -> None:
-        who = each.about if isinstance(each.about, str | None) else "others"
-        log = get_logger(__name__)
-        log.warning("lines_left_out", of=each.kind, left_out=each.count, **{about: who})
+        who = {about: each.about if isinstance(each.about, str | None) else "others"}
+        # Not limited itself, and at any level: a count that is lost here is lost.
+        log = self._log.bind(module=__name__, **who)
+        log.warning("lines_left_out", of=each.kind, left_out=each.count)
 
     async def keep_telling(self) -> None:
         """Tell now and then what was left out, until cancelled."""
@@ -225,8 +245,29 @@ class _Libraries(logging.Handler):
         self._log = log
         self._lines = lines
 
+    def createLock(self) -> None:  # noqa: N802  # the library's name
+        """None: see `Lines`. What is shared needs none."""
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """As the library does it, without a lock."""
+        if is_wanted := bool(self.filter(record)):
+            self.emit(record)
+        return is_wanted
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Say it, unless it repeats; a record whose values do not fit its text is said as well."""
+        """Say it, unless it repeats; whatever it holds, nothing is raised into the library."""
+        try:
+            self._say(record)
+        except Exception as error:  # noqa: BLE001  # its values are a library's, and do what they do
+            self._log.log(
+                _level(record.levelno),
+                f"a line that cannot be shown: {type(error).__name__}",
+                module=record.name,
+                where=f"{record.filename}:{record.lineno}",
+            )
+
+    def _say(self, record: logging.LogRecord) -> None:
         left_out = self._lines.admit_of_library(record)
         if left_out is None:
             return
@@ -245,7 +286,8 @@ class _Libraries(logging.Handler):
             event = record.getMessage()
         except Exception:  # noqa: BLE001  # values and text are a library's; the line is ours
             event = str(record.msg)
-        self._log.log(_level(record.levelno), event, module=record.name, **fields)
+        fields["module"] = record.name
+        self._log.bind(**fields).log(_level(record.levelno), event)
 
 
 def _level(number: int) -> int:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -224,6 +225,8 @@ def test_no_part_of_a_line_gives_a_secret_away(text: str, start: Start) -> None:
         "hotel 18: Mandarin Resort & Spa, check_in=2026-07-01, adults=2",
         "2026-11-22T12:00:00Z",
         "host=db port=5432",
+        "hotel 18 has no room type 'Basic Standard Room'; basic information is missing",
+        "the bearer certificate of /etc/ssl/ca.pem",
         "plain",
         "",
     ],
@@ -489,6 +492,7 @@ def test_the_next_line_that_is_said_has_the_number_of_those_before_it() -> None:
     now = 0.0
     lines = Said(
         output=Output(io.BytesIO()),
+        log=None,
         threshold=logging.INFO,
         clean=str,
         render=lambda *_: "",
@@ -529,7 +533,7 @@ def test_the_line_of_a_settled_sync_has_a_time_and_shows_no_secret_of_its_reason
     said.settled([settled(event="failed", level="warning", error=reason)])
     line = json.loads(capsys.readouterr().err)
     assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
-    assert line["error"] == "Sedna said *** to /AgencyLogin?password=*** of u"
+    assert line["error"] == "Sedna said *** to /AgencyLogin?*** of u"
 
 
 def test_the_lines_of_settled_syncs_heed_the_level_and_the_form(
@@ -542,6 +546,83 @@ def test_the_lines_of_settled_syncs_heed_the_level_and_the_form(
     assert len(shown.splitlines()) == 1
     assert "no hotel is called Nowhere" in shown
     assert "synced" not in shown
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "WARNING", "ERROR", "CRITICAL"])
+def test_said_and_left_out_are_all_that_happened_at_every_level(
+    level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = configure(level=level, json=True)
+    log = get_logger("consumer.x")
+    for _ in range(120):
+        log.critical("in_doubt", tenant="a")
+    for text in map("text {} %s".format, range(90)):
+        for _ in range(20):
+            logging.getLogger("aiokafka.conn").critical(text, 1)
+    said.tell(everything=True)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    happened = [line for line in lines if line["event"] != "lines_left_out"]
+    left_out = sum(line.get("left_out", 0) for line in lines)
+    assert len(happened) == 50 + 90 * 5
+    assert len(happened) + left_out == 120 + 90 * 20
+
+
+def test_who_speaks_while_it_is_decided_what_is_said_is_heard_and_keeps_nobody(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The garbage collector comes upon lost tasks at any moment, in whatever thread it runs."""
+    said = configure(level="INFO", json=True)
+    within = [*range(3)]
+
+    def clock() -> float:
+        if within:
+            within.pop()
+            logging.getLogger("asyncio").error("a lost task")
+            get_logger("consumer.x").error("unraisable")
+        return 0.0
+
+    said._own._clock = said._of_libraries._clock = clock
+    get_logger("consumer.x").info("let_go", tenant="a")
+    logging.getLogger("asyncio").error("another")
+    said.tell(everything=True)
+    events = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    assert Counter(events) == {"a lost task": 3, "unraisable": 3, "let_go": 1, "another": 1}
+
+
+class Hostile:
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+
+def test_whatever_a_library_says_is_a_line_and_nothing_is_raised_into_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure(level="INFO", json=True)
+    endless: dict[str, object] = {}
+    endless["again"] = endless
+    log = logging.getLogger("some.library")
+    names = ("method_name", "event", "self", "kw", "logger")
+    log.warning("named", extra=dict.fromkeys(names, 1))
+    log.warning("hostile", extra={"value": Hostile()})
+    log.warning("endless", extra={"value": endless})
+    log.warning(Hostile())
+    get_logger("consumer.x").warning("let_go", error=Hostile(), value=endless)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == [
+        "named", "hostile", "endless", "a line that cannot be shown: ZeroDivisionError", "let_go"
+    ]  # fmt: skip
+    assert "Hostile" in lines[1]["value"]
+    assert "…" in json.dumps(lines[2], ensure_ascii=False)
+
+
+def test_a_query_is_blanked_though_the_path_stands_alone(start: Start) -> None:
+    lines = start()
+    logging.getLogger("urllib3.connectionpool").warning(
+        "Max retries exceeded with url: /v1/traces?api_key=%s (Caused by X)", SECRET
+    )
+    logging.getLogger("urllib3.connectionpool").debug('"POST /v1/traces?api_key=%s"', SECRET)
+    (line,) = lines()
+    assert line["event"] == "Max retries exceeded with url: /v1/traces?*** (Caused by X)"
 
 
 def test_a_library_that_repeats_itself_is_heard_now_and_then_with_a_count(

@@ -4,6 +4,8 @@ import errno
 import io
 import os
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +23,8 @@ class Full(io.RawIOBase):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_lines_of_several_threads_come_out_whole() -> None:
-    stream = io.BytesIO()
+def test_lines_of_several_threads_come_out_whole(tmp_path: Path) -> None:
+    stream = (tmp_path / "log").open("wb", buffering=64)  # less than a line
     output = Output(stream)
 
     def write(letter: str) -> None:
@@ -34,7 +36,8 @@ def test_lines_of_several_threads_come_out_whole() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    lines = stream.getvalue().decode().splitlines()
+    stream.close()
+    lines = (tmp_path / "log").read_text("utf-8").splitlines()
     assert len(lines) == 4 * 1000
     assert {len(set(line)) for line in lines} == {1}
     assert {len(line) for line in lines} == {50}
@@ -44,6 +47,24 @@ def test_a_text_that_is_no_unicode_comes_out_as_the_number_that_it_is() -> None:
     stream = io.BytesIO()
     Output(stream).msg("half \ud800")
     assert stream.getvalue() == b"half \\ud800\n"
+
+
+def test_what_is_said_from_within_a_write_comes_out_with_the_next_line() -> None:
+    """Of the collector's finalizers one can run within a write, and Python refuses its own."""
+
+    class Busy(io.BytesIO):
+        def write(self, line: Any, /) -> int:
+            if line == b"first\n":
+                output.msg("from within")
+            elif line == b"from within\n":
+                raise RuntimeError("reentrant call inside")
+            return super().write(line)
+
+    stream = Busy()
+    output = Output(stream)
+    output.msg("first")
+    output.msg("next")
+    assert stream.getvalue().splitlines() == [b"first", b"next", b"from within"]
 
 
 @pytest.mark.parametrize("stream", [Full(), io.BufferedWriter(Full()), io.BytesIO()])
