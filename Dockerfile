@@ -33,7 +33,7 @@ WORKDIR /
 EXPOSE 8080
 # Of `run`, which is what it mostly does; what serves nothing switches it off. It heeds no proxy of the environment.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import http.client, os, sys; service = http.client.HTTPConnection('127.0.0.1:' + os.environ.get('SEDNA_SYNC_API_PORT', '8080'), timeout=3); service.request('GET', '/healthz'); sys.exit(service.getresponse().status != 200)"]
+    CMD ["python", "-c", "import http.client, os, sys; service = http.client.HTTPConnection('127.0.0.1:' + (os.environ.get('SEDNA_SYNC_API_PORT') or '8080'), timeout=3); service.request('GET', '/healthz'); sys.exit(service.getresponse().status != 200)"]
 # In exec form, so that the process itself gets the signals. SIGTERM, Docker's default, lets it settle what is in
 # flight; give it longer than DRAIN_TIMEOUT.
 ENTRYPOINT ["sedna-sync"]

@@ -5,9 +5,9 @@ Of each event one trace, below what upstream began: `read`, then as its children
 with the sync, so that whatever is done about it later, in this process or after a crash in another
 one, stands in the same trace, and so does the result event.
 
-Spans hold no payload and no URL's query; texts of errors are blanked as in the logs. Nothing here
-waits: spans go to a queue, which a thread of the library's own sends on, and what it has no room
-for is dropped.
+Spans hold no payload and no URL's query; in texts of errors what looks like a secret is blanked, as
+in the logs, and a tenant's own never gets so far. Nothing here waits: spans go to a queue, which a
+thread of the library's own sends on, and what it has no room for is dropped.
 """
 
 import asyncio

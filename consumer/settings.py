@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -81,6 +81,8 @@ def _key_set_url(text: str) -> str:
 _SECRET_BYTES = 32
 #: Characters: a shorter password stands in too many texts by chance, as does one that is a word.
 _SHORTEST_SECRET, _LONGEST_WORD = 6, 16
+#: Of the query of Postgres' address.
+_DSN_SECRETS = frozenset({"password", "sslpassword"})
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=249)]
 
@@ -164,7 +166,7 @@ class Settings(BaseModel):
             keys = self.encryption_keys.get_secret_value().split(",")
             found += [key.partition(":")[2].strip() for key in keys]
         if self.database_url is not None:
-            found += _passwords_in(self.database_url.get_secret_value())
+            found += _secrets_in(self.database_url.get_secret_value(), _DSN_SECRETS)
         return [secret for secret in found if _is_telling(secret)]
 
     @classmethod
@@ -277,16 +279,34 @@ def unknown_names(environ: Mapping[str, str]) -> dict[str, str | None]:
     }
 
 
-def _passwords_in(url: str) -> list[str]:
+def secrets_of_tracing(environ: Mapping[str, str]) -> list[str]:
+    """What nobody may see of OpenTelemetry's own variables: keys in headers and in addresses."""
+    found = []
+    for of in ("", "_TRACES"):
+        for header in environ.get(f"OTEL_EXPORTER_OTLP{of}_HEADERS", "").split(","):
+            value = header.partition("=")[2].strip()
+            found += [value, unquote(value)]
+        found += _secrets_in(environ.get(f"OTEL_EXPORTER_OTLP{of}_ENDPOINT", ""))
+    return [secret for secret in found if _is_telling(secret)]
+
+
+def _secrets_in(url: str, names: Collection[str] | None = None) -> list[str]:
+    """The password of an address, and the values of these names (None: of all) in its query."""
     try:
-        password = urlsplit(url).password
+        parts = urlsplit(url)
+        password = parts.password
     except ValueError:
-        password = None
-    return [] if password is None else [password, unquote(password)]
+        return []
+    query = parse_qsl(parts.query)
+    values = [value for name, value in query if names is None or name in names]
+    return values if password is None else [password, unquote(password), *values]
 
 
 def _is_telling(secret: str) -> bool:
-    return len(secret) >= (_LONGEST_WORD if secret.isalpha() else _SHORTEST_SECRET)
+    if len(secret) < (_LONGEST_WORD if secret.isalpha() else _SHORTEST_SECRET):
+        return False
+    # The names of all settings and metrics begin so.
+    return secret.casefold().replace("-", "_") not in PREFIX.casefold()
 
 
 def _value_of(name: str, environ: Mapping[str, str]) -> str | None:

@@ -11,7 +11,7 @@ from consumer import bootstrap, logs
 from consumer.cli.common import kafka_failed, load_settings, run_fast
 from consumer.logs import Lines, get_logger
 from consumer.service import Service
-from consumer.settings import Settings, unknown_names
+from consumer.settings import Settings, secrets_of_tracing, unknown_names
 from consumer.watchdog import ConsumerStalled
 
 _log = get_logger(__name__)
@@ -22,7 +22,9 @@ def run() -> int:
     """Run the service until SIGTERM or SIGINT; a second signal ends it at once."""
     settings = load_settings("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "ENCRYPTION_KEYS")
     lines = logs.configure(
-        level=settings.log_level, json=settings.log_format == "json", secrets=settings.secrets
+        level=settings.log_level,
+        json=settings.log_format == "json",
+        secrets=[*settings.secrets, *secrets_of_tracing(os.environ)],
     )
     for name, similar in unknown_names(os.environ).items():
         _log.warning("unknown_setting", name=name, did_you_mean=similar)

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from consumer.credentials import Keyring
+from consumer.sedna.secrets import Concealer
 from consumer.settings import PREFIX, Settings
 from tests.unit.test_dashboard import FOLDER as GRAFANA
 
@@ -48,6 +49,15 @@ def test_compose_can_read_the_file() -> None:
     check = [str(Path(sys.executable).parent / "check-jsonschema")]
     done = _said([*check, "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"])
     assert done.returncode == 0, done.stdout
+
+
+def test_no_secret_of_the_file_stands_in_what_the_logs_have_to_say() -> None:
+    name = f"{PREFIX}DATABASE_URL"
+    settings = Settings.load({name: SERVICES["sedna-sync"]["environment"][name]})
+    hide = Concealer(*settings.secrets)
+    assert settings.secrets
+    text = "SEDNA_SYNC_LOG_LEVL; sedna_sync_pending; Postgres at postgres:5432/sedna_sync; kafka"
+    assert hide(text) == text
 
 
 def _said(command: list[str]) -> subprocess.CompletedProcess[str]:

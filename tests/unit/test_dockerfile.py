@@ -68,6 +68,20 @@ def service(status: int) -> Iterator[int]:
             thread.join()
 
 
+def test_an_empty_port_is_the_default_one_as_it_is_for_the_service() -> None:
+    (option, code) = health_check()
+    told = "import http.client as h; h.HTTPConnection = lambda address, **_: exit(address)\n" + code
+    done = subprocess.run(
+        [sys.executable, option, told],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"SEDNA_SYNC_API_PORT": ""},
+    )
+    assert done.stderr == "127.0.0.1:8080\n"
+
+
 def exit_code(port: int, **environment: str) -> int:
     """Of the image's health check, where the service listens on this port."""
     done = subprocess.run(

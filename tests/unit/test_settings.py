@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.settings import FROM_FILE, PREFIX, Settings, SettingsError, unknown_names
+from consumer.settings import (
+    FROM_FILE,
+    PREFIX,
+    Settings,
+    SettingsError,
+    secrets_of_tracing,
+    unknown_names,
+)
 
 KEYS = "k1:" + base64.b64encode(bytes(range(32))).decode()
 URL = "postgresql://user:hunter2@db:5432/sedna"
@@ -271,6 +278,35 @@ def test_the_settings_show_no_secret() -> None:
     for shown in (repr(settings), str(settings), settings.model_dump_json()):
         assert SECRET not in shown
         assert KEYS.partition(":")[2] not in shown
+
+
+@pytest.mark.parametrize(
+    "url, found",
+    [
+        ("postgresql://u:s3cret%21pass@h/db", {"s3cret%21pass", "s3cret!pass"}),
+        ("postgresql://u@h/db?password=s3cret%21pass&sslmode=require", {"s3cret!pass"}),
+        ("postgresql://sedna_sync:sedna_sync@h/sedna_sync", set()),
+        ("postgresql://sedna-sync:sedna-sync@h/db", set()),
+        ("postgresql://u:summer@h/db", set()),
+        ("postgresql://u:a1@h/db", set()),
+    ],
+)
+def test_a_password_that_is_searched_for_takes_nothing_else_along(
+    url: str, found: set[str]
+) -> None:
+    assert set(Settings.load({f"{PREFIX}DATABASE_URL": url}).secrets) == found
+
+
+def test_the_keys_in_opentelemetrys_own_variables_are_secrets() -> None:
+    environ = {
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-api-key=k3y%20one, x-scope=a",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "authorization=Basic%20dTpw",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://u:p4ssword@c:4318/v1/traces?api_key=k3y-two",
+    }
+    assert set(secrets_of_tracing(environ)) == {
+        *("k3y%20one", "k3y one", "Basic%20dTpw", "Basic dTpw", "p4ssword", "k3y-two")
+    }
+    assert secrets_of_tracing({}) == []
 
 
 def test_a_name_with_the_prefix_that_is_no_setting_is_reported_with_the_one_it_resembles() -> None:
