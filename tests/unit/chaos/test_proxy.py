@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 
 from tests.support.proxy import Proxy, running_proxy
 
@@ -106,3 +107,18 @@ async def test_while_the_server_is_away_clients_are_reset() -> None:
         async with client(proxy) as one:
             with pytest.raises(ConnectionResetError):
                 await one.ask(b"1\n")
+
+
+def test_a_connection_that_is_closed_already_needs_no_reset() -> None:
+    """Its socket is gone then, where uvloop made it; the proxy's own task has not seen it yet."""
+
+    async def main() -> None:
+        async with running_proxy() as proxy:
+            _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.close()
+            await writer.wait_closed()
+            assert writer.get_extra_info("socket") is None
+            proxy._writers.add(writer)
+            assert proxy.cut() == 0
+
+    uvloop.run(main())
