@@ -14,18 +14,16 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
+from typing import Any
 
-from benchmarks import service, stub
+from benchmarks import service
+from benchmarks.service import Servers
 from benchmarks.watched import CLOCKED, SWITCHED
-from tests.support.kafka import kafka_server
-from tests.support.postgres import postgres_server
 
-TENANTS = 20
-CONCURRENCY = 500
 _PROGRAM = (sys.executable, "-m", "benchmarks.watched", "run")
 #: The shares of the events between which it counts: it has started, and has not run dry.
 _FROM, _TO = 0.1, 0.95
@@ -40,10 +38,8 @@ class Took:
     cpu_us: float  #: of each event
 
     @classmethod
-    def of(
-        cls, ticks: Sequence[tuple[float, float, int, bool]], events: int, *, on: bool = True
-    ) -> "Took":
-        inside = [each for each in ticks if _FROM * events <= each[2] <= _TO * events]
+    def of(cls, took: Mapping[str, Any], events: int, *, on: bool = True) -> "Took":
+        inside = [each for each in took["ticks"] if _FROM * events <= each[2] <= _TO * events]
         spans = [(start, end) for start, end in pairwise(inside) if start[3] is on]
         seconds, cpu_seconds, settled = (
             sum(end[number] - start[number] for start, end in spans) for number in range(3)
@@ -58,49 +54,38 @@ def told(name: str, values: Sequence[float]) -> str:
     )
 
 
+async def run(here: Servers, events: int, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Runs the service with these variables besides; what `benchmarks.watched` saw of it."""
+    with tempfile.NamedTemporaryFile() as file:
+        await service.measure(
+            here, events=events, program=_PROGRAM, variables={"TOOK": file.name, **variables}
+        )
+        took: dict[str, Any] = json.load(file)
+    return took
+
+
 async def measure(events: int, rounds: int) -> None:
-    kafka, postgres = kafka_server(), postgres_server()
-    kafka.start()
-    try:
-        async with stub.running() as sedna:
-
-            async def run(mode: str) -> tuple[Sequence[tuple[float, float, int, bool]], float]:
-                with tempfile.NamedTemporaryFile() as file:
-                    await service.measure(
-                        kafka=kafka.address(),
-                        postgres=postgres.address(),
-                        sedna=sedna,
-                        tenant_count=TENANTS,
-                        in_flight=CONCURRENCY,
-                        events=events,
-                        program=_PROGRAM,
-                        variables={"TOOK": file.name, "WATCHED": mode},
-                    )
-                    took = json.load(file)
-                return took["ticks"], took["inside_seconds"] / events * 1e6
-
-            rates, thrifts, outside = [], [], []
-            for number in range(1, rounds + 1):
-                ticks, _ = await run(SWITCHED)
-                on, off = (Took.of(ticks, events, on=each) for each in (True, False))
-                ticks, inside_us = await run(CLOCKED)
-                clocked = Took.of(ticks, events)
-                rates.append(on.rate / off.rate)
-                thrifts.append(off.cpu_us / on.cpu_us)
-                outside.append(1 - inside_us / clocked.cpu_us)
-                print(
-                    f"round {number}, events per second (CPU each): with metrics and logs "
-                    f"{on.rate:.0f} ({on.cpu_us:.0f} us), without {off.rate:.0f} "
-                    f"({off.cpu_us:.0f} us), ratios {rates[-1]:.3f} and {thrifts[-1]:.3f}; "
-                    f"inside of them {inside_us:.1f} of {clocked.cpu_us:.0f} us",
-                    flush=True,
-                )
-            print(told("events per second, with / without", rates))
-            print(told("events per CPU second, with / without", thrifts))
-            print(told("the part of the CPU time that is not theirs", outside))
-    finally:
-        kafka.close()
-        postgres.close()
+    async with service.servers() as here:
+        rates, thrifts, outside = [], [], []
+        for number in range(1, rounds + 1):
+            took = await run(here, events, {"WATCHED": SWITCHED})
+            on, off = (Took.of(took, events, on=each) for each in (True, False))
+            took = await run(here, events, {"WATCHED": CLOCKED})
+            clocked = Took.of(took, events)
+            inside_us = took["inside_seconds"] / events * 1e6
+            rates.append(on.rate / off.rate)
+            thrifts.append(off.cpu_us / on.cpu_us)
+            outside.append(1 - inside_us / clocked.cpu_us)
+            print(
+                f"round {number}, events per second (CPU each): with metrics and logs "
+                f"{on.rate:.0f} ({on.cpu_us:.0f} us), without {off.rate:.0f} "
+                f"({off.cpu_us:.0f} us), ratios {rates[-1]:.3f} and {thrifts[-1]:.3f}; "
+                f"inside of them {inside_us:.1f} of {clocked.cpu_us:.0f} us",
+                flush=True,
+            )
+        print(told("events per second, with / without", rates))
+        print(told("events per CPU second, with / without", thrifts))
+        print(told("the part of the CPU time that is not theirs", outside))
 
 
 def main(arguments: Sequence[str]) -> None:

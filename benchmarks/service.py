@@ -2,16 +2,18 @@
 
 import asyncio
 import base64
+import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 import psutil
 
+from benchmarks import stub
 from benchmarks.stub import Stub
 from consumer.credentials import Keyring
 from db import tenants
@@ -20,13 +22,39 @@ from db.pool import open_pool
 from db.records import TenantSettings
 from tests.support import kafka_clients
 from tests.support.events import envelope, reservation_data
+from tests.support.kafka import kafka_server
 from tests.support.kafka_clients import Message, topics_factory
-from tests.support.postgres import database
+from tests.support.postgres import database, postgres_server
 
+TENANTS = 20
+#: Requests at once, of all tenants.
+CONCURRENCY = 500
 _KEY = f"bench:{base64.b64encode(bytes(32)).decode()}"
 _PARTITIONS = 6
 #: As it is installed.
 SERVICE = (str(Path(sys.executable).parent / "sedna-sync"), "run")
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the service's servers are."""
+
+    kafka: str  #: host:port
+    postgres: str  #: a URL
+    sedna: Stub
+
+
+@contextlib.asynccontextmanager
+async def servers() -> AsyncIterator[Servers]:
+    """Servers that run for one measurement."""
+    kafka, postgres = kafka_server(), postgres_server()
+    kafka.start()
+    try:
+        async with stub.running() as sedna:
+            yield Servers(kafka.address(), postgres.address(), sedna)
+    finally:
+        kafka.close()
+        postgres.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +64,8 @@ class Measured:
 
 
 async def measure(
+    here: Servers,
     *,
-    kafka: str,
-    postgres: str,
-    sedna: Stub,
-    tenant_count: int,
-    in_flight: int,
     events: int,
     program: Sequence[str] = SERVICE,
     variables: Mapping[str, str] | None = None,
@@ -49,28 +73,30 @@ async def measure(
     """Publish all events, then start the service and see how fast they are answered.
 
     Args:
+        here: where its servers are.
+        events: how many.
         program: what is run as the service.
         variables: of its environment, besides the settings.
     """
-    names = [f"tenant-{number:02}" for number in range(tenant_count)]
-    async with database(postgres) as database_url, topics_factory(kafka) as make_topics:
+    names = [f"tenant-{number:02}" for number in range(TENANTS)]
+    async with database(here.postgres) as database_url, topics_factory(here.kafka) as make_topics:
         await migrate(database_url)
-        await _set_up(database_url, sedna, names)
+        await _set_up(database_url, here.sedna, names)
         topics = await make_topics(_PARTITIONS)
         await kafka_clients.produce(
-            kafka,
+            here.kafka,
             [
                 Message(
                     topic=topics.reservations,
-                    key=names[number % tenant_count].encode(),
-                    value=_event(names[number % tenant_count], number),
+                    key=names[number % TENANTS].encode(),
+                    value=_event(names[number % TENANTS], number),
                 )
                 for number in range(events)
             ],
         )
         environment = {name: value for name, value in os.environ.items() if "SEDNA" not in name}
         settings = {
-            "KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "KAFKA_BOOTSTRAP_SERVERS": here.kafka,
             "KAFKA_GROUP_ID": topics.reservations,
             "TOPIC_RESERVATIONS": topics.reservations,
             "TOPIC_STOP_SALES": topics.stop_sales,
@@ -81,12 +107,12 @@ async def measure(
             "ENCRYPTION_KEYS": _KEY,
             "API_PORT": "0",
             "ALLOW_PRIVATE_ADDRESSES": "true",
-            "MAX_IN_FLIGHT": str(in_flight),
-            "MAX_IN_FLIGHT_PER_TENANT": str(in_flight // tenant_count),
+            "MAX_IN_FLIGHT": str(CONCURRENCY),
+            "MAX_IN_FLIGHT_PER_TENANT": str(CONCURRENCY // TENANTS),
         }
         environment |= {f"SEDNA_SYNC_{name}": value for name, value in settings.items()}
         environment |= variables or {}
-        before = sedna.inserts
+        before = here.sedna.inserts
         with tempfile.TemporaryFile() as log:
             service = await asyncio.create_subprocess_exec(*program, env=environment, stderr=log)
             try:
@@ -95,10 +121,10 @@ async def measure(
             finally:
                 service.terminate()
                 await service.wait()
-        sent = sedna.inserts - before
+        sent = here.sedna.inserts - before
         if sent != events:
             raise RuntimeError(f"Sedna was sent {sent} reservations for {events} events")
-        answers = await kafka_clients.read_all(kafka, topics.synced, timeout_seconds=120)
+        answers = await kafka_clients.read_all(here.kafka, topics.synced, timeout_seconds=120)
         if len(answers) != events:
             raise RuntimeError(f"{len(answers)} answers to {events} events")
         times = [answer.timestamp / 1000 for answer in answers]

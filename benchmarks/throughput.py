@@ -12,12 +12,8 @@ import json
 import sys
 from collections.abc import Sequence
 
-from benchmarks import service, stub
-from tests.support.kafka import kafka_server
-from tests.support.postgres import postgres_server
-
-TENANTS = 20
-CONCURRENCY = 500
+from benchmarks import service
+from benchmarks.service import CONCURRENCY, TENANTS
 
 
 async def bare_client(client: str, url: str, requests: int, *, uvloop: bool) -> dict[str, float]:
@@ -42,38 +38,25 @@ async def bare_client(client: str, url: str, requests: int, *, uvloop: bool) -> 
 
 
 async def measure(events: int, rounds: int) -> None:
-    kafka, postgres = kafka_server(), postgres_server()
-    kafka.start()
-    try:
-        async with stub.running() as sedna:
-            measured = []
-            for number in range(1, rounds + 1):
-                own = await bare_client("own", sedna.base_url, events, uvloop=True)
-                whole = await service.measure(
-                    kafka=kafka.address(),
-                    postgres=postgres.address(),
-                    sedna=sedna,
-                    tenant_count=TENANTS,
-                    in_flight=CONCURRENCY,
-                    events=events,
-                )
-                httpx2 = await bare_client("httpx2", sedna.base_url, events, uvloop=False)
-                measured.append((own["rate"], whole.rate, httpx2["rate"]))
-                print(
-                    f"round {number}, events per second (CPU each): "
-                    f"our transport alone {own['rate']:.0f} ({own['cpu_us_per_request']:.0f} us), "
-                    f"the whole service {whole.rate:.0f} ({whole.cpu_us_per_event:.0f} us), "
-                    f"httpx2 as it comes {httpx2['rate']:.0f} "
-                    f"({httpx2['cpu_us_per_request']:.0f} us)",
-                    flush=True,
-                )
-            own_ratio = sorted(whole / own for own, whole, _ in measured)[rounds // 2]
-            httpx2_ratio = sorted(whole / httpx2 for _, whole, httpx2 in measured)[rounds // 2]
-            print(f"service / our transport: {own_ratio:.2f} (median of {rounds}; aim >= 0.5)")
-            print(f"service / httpx2:        {httpx2_ratio:.2f} (median of {rounds}; aim >= 1.5)")
-    finally:
-        kafka.close()
-        postgres.close()
+    async with service.servers() as here:
+        measured = []
+        for number in range(1, rounds + 1):
+            own = await bare_client("own", here.sedna.base_url, events, uvloop=True)
+            whole = await service.measure(here, events=events)
+            httpx2 = await bare_client("httpx2", here.sedna.base_url, events, uvloop=False)
+            measured.append((own["rate"], whole.rate, httpx2["rate"]))
+            print(
+                f"round {number}, events per second (CPU each): "
+                f"our transport alone {own['rate']:.0f} ({own['cpu_us_per_request']:.0f} us), "
+                f"the whole service {whole.rate:.0f} ({whole.cpu_us_per_event:.0f} us), "
+                f"httpx2 as it comes {httpx2['rate']:.0f} "
+                f"({httpx2['cpu_us_per_request']:.0f} us)",
+                flush=True,
+            )
+        own_ratio = sorted(whole / own for own, whole, _ in measured)[rounds // 2]
+        httpx2_ratio = sorted(whole / httpx2 for _, whole, httpx2 in measured)[rounds // 2]
+        print(f"service / our transport: {own_ratio:.2f} (median of {rounds}; aim >= 0.5)")
+        print(f"service / httpx2:        {httpx2_ratio:.2f} (median of {rounds}; aim >= 1.5)")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -9,22 +9,16 @@ included.
 import argparse
 import asyncio
 import contextlib
-import json
-import sys
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from statistics import median
 from typing import Final
 
-from benchmarks import service, stub
-from benchmarks.overhead import CONCURRENCY, TENANTS, Took
-from benchmarks.watched import AS_IT_IS
-from tests.support.kafka import kafka_server
-from tests.support.postgres import postgres_server
+from benchmarks import service
+from benchmarks.overhead import Took, run
 
-_PROGRAM = (sys.executable, "-m", "benchmarks.watched", "run")
 OFF, SOME, ALL = "off", "one in twenty", "all"
-_SAMPLERS: Final[Mapping[str, Mapping[str, str]]] = {
+_SAMPLERS: Final[Mapping[str, dict[str, str]]] = {
+    OFF: {},
     SOME: {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.05"},
     ALL: {"OTEL_TRACES_SAMPLER": "parentbased_always_on"},
 }
@@ -59,59 +53,36 @@ async def collecting() -> AsyncIterator[tuple[Sink, str]]:
 
 
 async def measure(events: int, rounds: int) -> None:
-    kafka, postgres = kafka_server(), postgres_server()
-    kafka.start()
-    try:
-        async with stub.running() as sedna, collecting() as (sink, url):
+    async with service.servers() as here, collecting() as (sink, url):
 
-            async def run(traced: str) -> Took:
-                endpoint = {} if traced == OFF else {"OTEL_EXPORTER_OTLP_ENDPOINT": url}
-                before = sink.exports
-                with tempfile.NamedTemporaryFile() as file:
-                    await service.measure(
-                        kafka=kafka.address(),
-                        postgres=postgres.address(),
-                        sedna=sedna,
-                        tenant_count=TENANTS,
-                        in_flight=CONCURRENCY,
-                        events=events,
-                        program=_PROGRAM,
-                        variables={
-                            "TOOK": file.name,
-                            "WATCHED": AS_IT_IS,
-                            **endpoint,
-                            **_SAMPLERS.get(traced, {}),
-                        },
-                    )
-                    if (sink.exports == before) is not (traced == OFF):
-                        raise RuntimeError(f"{sink.exports - before} exports of {traced} traces")
-                    return Took.of(json.load(file)["ticks"], events)
+        async def traced(mode: str) -> Took:
+            endpoint = {} if mode == OFF else {"OTEL_EXPORTER_OTLP_ENDPOINT": url}
+            before = sink.exports
+            took = await run(here, events, endpoint | _SAMPLERS[mode])
+            if (sink.exports == before) is not (mode == OFF):
+                raise RuntimeError(f"{sink.exports - before} exports of {mode} traces")
+            return Took.of(took, events)
 
-            modes = [OFF, SOME, ALL]
-            took: dict[str, list[Took]] = {mode: [] for mode in modes}
-            for number in range(1, rounds + 1):
-                # Who is first takes turns as well.
-                for mode in modes if number % 2 else reversed(modes):
-                    took[mode].append(await run(mode))
-                said = (
-                    f"{mode} {took[mode][-1].rate:.0f} ({took[mode][-1].cpu_us:.0f} us)"
-                    for mode in modes
-                )
-                print(
-                    f"round {number}, events per second (CPU each): {', '.join(said)}", flush=True
-                )
-            for mode in (SOME, ALL):
-                pairs = list(zip(took[mode], took[OFF], strict=True))
-                rates = [on.rate / off.rate for on, off in pairs]
-                thrifts = [off.cpu_us / on.cpu_us for on, off in pairs]
-                print(
-                    f"{mode} / off, medians of {rounds}: events per second {median(rates):.3f} "
-                    f"({min(rates):.3f} to {max(rates):.3f}), events per CPU second "
-                    f"{median(thrifts):.3f} ({min(thrifts):.3f} to {max(thrifts):.3f})"
-                )
-    finally:
-        kafka.close()
-        postgres.close()
+        modes = [OFF, SOME, ALL]
+        took: dict[str, list[Took]] = {mode: [] for mode in modes}
+        for number in range(1, rounds + 1):
+            # Who is first takes turns as well.
+            for mode in modes if number % 2 else reversed(modes):
+                took[mode].append(await traced(mode))
+            said = (
+                f"{mode} {took[mode][-1].rate:.0f} ({took[mode][-1].cpu_us:.0f} us)"
+                for mode in modes
+            )
+            print(f"round {number}, events per second (CPU each): {', '.join(said)}", flush=True)
+        for mode in (SOME, ALL):
+            pairs = list(zip(took[mode], took[OFF], strict=True))
+            rates = [on.rate / off.rate for on, off in pairs]
+            thrifts = [off.cpu_us / on.cpu_us for on, off in pairs]
+            print(
+                f"{mode} / off, medians of {rounds}: events per second {median(rates):.3f} "
+                f"({min(rates):.3f} to {max(rates):.3f}), events per CPU second "
+                f"{median(thrifts):.3f} ({min(thrifts):.3f} to {max(thrifts):.3f})"
+            )
 
 
 def main(arguments: Sequence[str]) -> None:

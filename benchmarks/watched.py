@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec
 
 from consumer.cli.main import main
 from consumer.logs import Lines
@@ -27,7 +27,6 @@ SWITCHED, CLOCKED, AS_IT_IS = "switched", "clocked", "as it is"
 _TICK_SECONDS, _SWITCH_TICKS = 0.1, 5
 
 P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Took:
