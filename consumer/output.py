@@ -6,6 +6,7 @@ and not the work.
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import BinaryIO
 
 
@@ -27,8 +28,9 @@ class Output:
             (line if isinstance(line, bytes) else line.encode(errors="backslashreplace")) + b"\n"
             for line in lines
         )
-        while self._late:
-            written += self._late.popleft()
+        with suppress(IndexError):  # another thread may take the last one
+            while self._late:
+                written += self._late.popleft()
         try:
             self._stream.write(written)
             self._stream.flush()

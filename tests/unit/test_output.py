@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import threading
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,20 @@ def test_what_is_said_from_within_a_write_comes_out_with_the_next_line() -> None
     output.msg("first")
     output.msg("next")
     assert stream.getvalue().splitlines() == [b"first", b"next", b"from within"]
+
+
+def test_another_thread_that_takes_the_late_lines_first_raises_nothing() -> None:
+    class Taken(deque[bytes]):
+        """Has a line when it is asked, and none when it is to give it."""
+
+        def __bool__(self) -> bool:
+            return True
+
+    stream = io.BytesIO()
+    output = Output(stream)
+    output._late = Taken()
+    output.msg("a line")
+    assert stream.getvalue() == b"a line\n"
 
 
 @pytest.mark.parametrize("stream", [Full(), io.BufferedWriter(Full()), io.BytesIO()])
