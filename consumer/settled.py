@@ -4,7 +4,7 @@ A settled sync has one line, with the same fields whatever came of it, and by wh
 answered. It must never say anything of what the event holds: that is a guest's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,17 +27,15 @@ class Settled:
     attempts: int  #: the one that settled it included
     started_at: datetime  #: of that one
     finished_at: datetime
+    said: Synced | Failed = field(init=False)  #: what its event was answered
 
-    @property
-    def said(self) -> Synced | Failed:
-        """What its event was answered."""
-        return answered(self.verdict, self.sync.item)
+    def __post_init__(self) -> None:
+        self.said = answered(self.verdict, self.sync.item)
 
     @property
     def code(self) -> ErrorCode | None:
         """Why it failed, as was answered; None: it is synced."""
-        said = self.said
-        return said.code if isinstance(said, Failed) else None
+        return self.said.code if isinstance(self.said, Failed) else None
 
     def waited(self, now: datetime) -> float:
         """Seconds since somebody began to wait for it; never below zero, though clocks differ."""
